@@ -1,0 +1,82 @@
+/** The settings as the parts of the gateway see them: checked, defaulted, with durations in milliseconds and sizes in bytes. */
+import type { Secret } from '../kernel/secret.ts';
+
+export type Credential = 'session' | 'api-key' | 'none';
+
+/** One forwarded path prefix (contract §2). Absent values mean the gateway-wide setting. */
+export interface RouteSettings {
+  /** Prefix on whole segments, starting with `/`, without a trailing slash unless it is `/` itself. */
+  readonly path: string;
+  /** Upper-case HTTP methods. */
+  readonly methods: readonly string[];
+  readonly credential: Credential;
+  /** How the server's key travels, for `credential: api-key`. */
+  readonly apiKeyIn: 'bearer' | 'query';
+  readonly headersTimeout?: number;
+  readonly bodyTimeout?: number;
+  readonly maxBodyBytes?: number;
+}
+
+/** A key that seals sessions: 32 random bytes under a name that travels with what it sealed. */
+export interface SessionKey {
+  readonly kid: string;
+  /** base64url of 32 bytes. */
+  readonly key: Secret;
+}
+
+/** `points` attempts in each `windowMs`. */
+export interface AttemptLimit {
+  readonly points: number;
+  readonly windowMs: number;
+}
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+/** Each name is the environment variable's in lower camel case; `docs/configuration.md` describes them. */
+export interface Settings {
+  /** NODE_ENV=production. */
+  readonly production: boolean;
+  readonly port: number;
+  readonly host: string;
+  /** 0: no management listener. */
+  readonly managementPort: number;
+  readonly managementHost: string;
+  /** Origin and optional base path, no trailing slash, no query, no userinfo. */
+  readonly finveraUrl: string;
+  readonly finveraStreamUrl: string;
+  readonly finveraApiKey?: Secret;
+  readonly redisUrl?: Secret;
+  /** `auto` is already decided here. */
+  readonly sessionStore: 'redis' | 'memory';
+  /** Newest first; the first seals, all open. Never empty: without the setting it holds one random key. */
+  readonly sessionKeys: readonly SessionKey[];
+  /** True where `sessionKeys` was made up at start, so that sessions die with the process. */
+  readonly sessionKeysAreRandom: boolean;
+  readonly sessionIdleTimeout: number;
+  readonly sessionAbsoluteTimeout: number;
+  readonly sessionMaxPerUser: number;
+  readonly refreshAhead: number;
+  readonly cookieSecure: boolean;
+  readonly cookieSamesite: 'Strict' | 'Lax' | 'None';
+  /** An origin: scheme, host, port where it is not the scheme's own. */
+  readonly publicUrl?: string;
+  readonly allowedOrigins: readonly string[];
+  /** CIDRs or addresses. */
+  readonly trustProxy: readonly string[];
+  /** A folder, or an `http://` address. */
+  readonly frontend?:
+    | { readonly kind: 'folder'; readonly path: string }
+    | { readonly kind: 'proxy'; readonly url: string };
+  /** Undefined: off. */
+  readonly loginLimitAccount?: AttemptLimit;
+  readonly loginLimitAddress?: AttemptLimit;
+  readonly logLevel: LogLevel;
+  readonly finveraConnectTimeout: number;
+  readonly finveraHeadersTimeout: number;
+  readonly finveraBodyTimeout: number;
+  readonly finveraAuthTimeout: number;
+  readonly maxBodyBytes: number;
+  readonly shutdownDelay: number;
+  readonly shutdownTimeout: number;
+  readonly routes: readonly RouteSettings[];
+}

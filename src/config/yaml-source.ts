@@ -1,0 +1,103 @@
+/** Reads one file of settings. It opens no file: it is given the text. */
+import { LineCounter, parseDocument } from 'yaml';
+import { hasUserInfo } from './addresses.ts';
+import { suggestion } from './near-miss.ts';
+import { definitionOf, isSettingName, SETTING_NAMES, type SettingName } from './schema.ts';
+import type { Source, Written } from './written.ts';
+
+export interface YamlSource extends Source {
+  /** What stands under `routes:`, where it is there. */
+  readonly routes?: { readonly value: unknown; readonly origin: string };
+}
+
+/** @param file how the file is called in problems and origins. */
+export function readYamlSource(text: string, file: string): YamlSource {
+  const document = parseMapping(text, file);
+  const written: Written[] = [];
+  const problems = [...document.problems];
+  const unread: SettingName[] = [];
+  let routes: YamlSource['routes'];
+  for (const [key, value] of document.entries) {
+    if (value === null || value === undefined) {
+      problems.push(`${key} in ${file} has no value: give it one or remove it`);
+      if (isSettingName(key)) unread.push(key);
+    } else if (key === 'routes') {
+      routes = { value, origin: file };
+    } else if (!isSettingName(key)) {
+      problems.push(unknownKey(key, file));
+    } else if (mustNotBeInYaml(key, value)) {
+      problems.push(secretInYaml(key, file));
+      unread.push(key);
+    } else {
+      written.push(entry(key, value, file));
+    }
+  }
+  return {
+    written,
+    problems,
+    unread: document.isReadable ? unread : 'all',
+    warnings: [],
+    ...(routes ? { routes } : {}),
+  };
+}
+
+interface Mapping {
+  readonly entries: readonly [string, unknown][];
+  readonly problems: readonly string[];
+  readonly isReadable: boolean;
+}
+
+/** The parser's own messages quote the text around the fault, which may be a secret: only code and place are passed on. */
+function parseMapping(text: string, file: string): Mapping {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { prettyErrors: false, lineCounter });
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    const problems = faults.map(({ code, pos: [start] }) => {
+      const { line, col } = lineCounter.linePos(start);
+      return `${file} is not valid YAML at line ${line}, column ${col} (${code})`;
+    });
+    return { entries: [], problems, isReadable: false };
+  }
+  const content = toPlain(() => document.toJS());
+  if (content === null) return { entries: [], problems: [], isReadable: true };
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    const problem = `${file} must be a mapping of settings, such as logLevel: info`;
+    return { entries: [], problems: [problem], isReadable: false };
+  }
+  return { entries: Object.entries(content), problems: [], isReadable: true };
+}
+
+/** Aliases beyond all bounds throw; such a document is no mapping of settings. */
+function toPlain(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
+}
+
+function entry(name: SettingName, value: unknown, file: string): Written {
+  const place = `${definitionOf(name).variable} (${name} in ${file})`;
+  return { name, value: Array.isArray(value) ? value.map(asText) : asText(value), origin: file, place };
+}
+
+/** YAML reads `3000` and `true` as what they are, settings are read from text. */
+function asText(value: unknown): unknown {
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
+}
+
+function unknownKey(key: string, file: string): string {
+  return `${key} in ${file} is not a setting.${suggestion(key, [...SETTING_NAMES, 'routes'])}`;
+}
+
+/** A file of settings lies in repositories and images: no secret in it, ever. */
+function mustNotBeInYaml(name: SettingName, value: unknown): boolean {
+  const { secret } = definitionOf(name);
+  return secret === 'never in YAML' || (secret !== undefined && hasUserInfo(String(value)));
+}
+
+function secretInYaml(name: SettingName, file: string): string {
+  const { variable } = definitionOf(name);
+  return `${name} in ${file} is a secret, which must not lie in a file of settings: use ${variable} or ${variable}_FILE`;
+}
