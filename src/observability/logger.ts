@@ -1,0 +1,108 @@
+/**
+ * The process's log: one JSON line an event, pretty in a terminal. An allow-list decides which fields may appear, so
+ * that no cookie, token or password can slip into a line at any level (ASVS 16.2.5).
+ */
+import { type DestinationStream, type Level, pino } from 'pino';
+import type { LogLevel } from '../config/settings.ts';
+
+/** Every field a log line may hold. What is not here is dropped before the line is written. */
+const ALLOWED = new Set([
+  'event',
+  'request_id',
+  'method',
+  'path',
+  'route',
+  'status',
+  'code',
+  'kind',
+  'outcome',
+  'reason',
+  'duration_ms',
+  'upstream_ms',
+  'bytes_in',
+  'bytes_out',
+  'session',
+  'user_id',
+  'ip',
+  'user_agent',
+  'origin',
+  'error',
+  'cause',
+  'stack',
+  'address',
+  'management_address',
+  'setting',
+  'store',
+  'finvera',
+  'version',
+  'node',
+  'count',
+  'attempt',
+  'signal',
+  'host',
+  'upstream_status',
+  'aborted',
+  'guard',
+  'wait_ms',
+]);
+
+const MAX_VALUE_CHARS = 512;
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Writes events. The message is a constant; everything that varies is a field. */
+export interface Logger {
+  fatal(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  debug(fields: LogFields, message: string): void;
+  trace(fields: LogFields, message: string): void;
+  /** True where a line of this level would be written. */
+  isEnabled(level: Level): boolean;
+}
+
+/** Keeps the allowed fields; long strings are cut, so that a log cannot be filled by one request. */
+export function allowedFields(fields: LogFields): Record<string, unknown> {
+  const kept: Record<string, unknown> = {};
+  for (const key of Object.keys(fields)) {
+    if (!ALLOWED.has(key)) continue;
+    const value = fields[key];
+    if (value === undefined) continue;
+    if (typeof value === 'string') kept[key] = value.length > MAX_VALUE_CHARS ? value.slice(0, MAX_VALUE_CHARS) : value;
+    else if (typeof value === 'number' || typeof value === 'boolean' || value === null) kept[key] = value;
+    else kept[key] = String(value).slice(0, MAX_VALUE_CHARS);
+  }
+  return kept;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** Where lines go. Default: standard output, pretty where that is a terminal. */
+  readonly destination?: DestinationStream;
+  readonly pretty?: boolean;
+}
+
+/** @returns a logger whose lines are `{"level","time","event",…,"msg"}` with `time` in RFC 3339. */
+export function createLogger({ level, destination, pretty }: LoggerOptions): Logger {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    ...(pretty && !destination ? { transport: { target: 'pino-pretty', options: { singleLine: true } } } : {}),
+  };
+  const sink = destination ? pino(options, destination) : pino(options);
+  const write = (name: Level) => (fields: LogFields, message: string) => {
+    if (sink.isLevelEnabled(name)) sink[name](allowedFields(fields), message);
+  };
+  return {
+    fatal: write('fatal'),
+    error: write('error'),
+    warn: write('warn'),
+    info: write('info'),
+    debug: write('debug'),
+    trace: write('trace'),
+    isEnabled: (name) => sink.isLevelEnabled(name),
+  };
+}

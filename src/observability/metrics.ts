@@ -1,0 +1,52 @@
+/** Every metric's name and labels in one place. Labels hold only values of closed lists, so that nobody can grow them. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface Metrics {
+  readonly registry: Registry;
+  readonly requests: Counter<'route' | 'method' | 'status' | 'code'>;
+  readonly requestSeconds: Histogram<'route'>;
+  readonly upstreamSeconds: Histogram<'route'>;
+  readonly inFlight: Gauge;
+  readonly logins: Counter<'outcome'>;
+  readonly refreshes: Counter<'outcome' | 'why'>;
+  readonly refreshSeconds: Histogram<string>;
+  readonly refreshJoined: Counter<'how'>;
+  readonly refreshWaitSeconds: Histogram<string>;
+  readonly refreshLockLost: Counter;
+  readonly refreshWritesPending: Counter<'event'>;
+  readonly sessionsStarted: Counter;
+  readonly sessionsEnded: Counter<'reason'>;
+  readonly storeErrors: Counter;
+  readonly guardRefusals: Counter<'guard'>;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** @param withProcess adds the process's own metrics (memory, event loop, garbage collection). */
+export function createMetrics({ withProcess = true } = {}): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  if (withProcess) collectDefaultMetrics({ register: registry });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name: `finvera_gateway_${name}`, help, labelNames: [...labelNames], registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Histogram({ name: `finvera_gateway_${name}`, help, labelNames: [...labelNames], registers, buckets: SECONDS });
+  return {
+    registry,
+    requests: counter('requests_total', 'Requests answered.', ['route', 'method', 'status', 'code']),
+    requestSeconds: histogram('request_seconds', 'From the request to the end of its answer.', ['route']),
+    upstreamSeconds: histogram('upstream_seconds', 'From the request to the head of the upstream answer.', ['route']),
+    inFlight: new Gauge({ name: 'finvera_gateway_in_flight', help: 'Requests under way.', registers }),
+    logins: counter('logins_total', 'Login attempts.', ['outcome']),
+    refreshes: counter('refreshes_total', 'Refresh exchanges with Finvera.', ['outcome', 'why']),
+    refreshSeconds: histogram('refresh_seconds', 'Time of one refresh exchange.', []),
+    refreshJoined: counter('refresh_joined_total', "Requests that took another one's refresh.", ['how']),
+    refreshWaitSeconds: histogram('refresh_wait_seconds', 'Time a request waited for new tokens.', []),
+    refreshLockLost: counter('refresh_lock_lost_total', 'Refresh locks lost while the exchange ran.', []),
+    refreshWritesPending: counter('refresh_pending_writes_total', 'New tokens the store would not take.', ['event']),
+    sessionsStarted: counter('sessions_started_total', 'Sessions begun.', []),
+    sessionsEnded: counter('sessions_ended_total', 'Sessions ended.', ['reason']),
+    storeErrors: counter('store_errors_total', 'Operations the session store did not answer.', []),
+    guardRefusals: counter('guard_refusals_total', 'Requests a guard refused.', ['guard']),
+  };
+}

@@ -1,0 +1,64 @@
+/** One log line and one sample of each metric a request, when it is over. */
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface FinishedRequest {
+  readonly requestId: string;
+  readonly method: string;
+  /** Decoded or raw path without the query: queries may hold what no log should. */
+  readonly path: string;
+  readonly route: string;
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly cause: unknown;
+  readonly durationMs: number;
+  readonly upstreamMs: number | undefined;
+  readonly session: string | undefined;
+  readonly userId: string | undefined;
+  readonly ip: string;
+  /** The client left before the answer was whole. */
+  readonly aborted: boolean;
+}
+
+const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+export function createRequestLog(log: Logger, metrics: Metrics): (request: FinishedRequest) => void {
+  return (request) => {
+    const { method, route, status, code, durationMs } = request;
+    const knownMethod = METHODS.includes(method) ? method : 'other';
+    metrics.requests.inc({ route, method: knownMethod, status: String(status), code: code ?? '' });
+    metrics.requestSeconds.observe({ route }, durationMs / 1_000);
+    const fields = {
+      event: 'request',
+      request_id: request.requestId,
+      method: method.slice(0, 16),
+      path: request.path,
+      route,
+      status,
+      code,
+      duration_ms: round(durationMs),
+      upstream_ms: request.upstreamMs === undefined ? undefined : round(request.upstreamMs),
+      session: request.session,
+      user_id: request.userId,
+      ip: request.ip,
+      ...(request.aborted ? { aborted: true } : {}),
+      ...(request.cause === undefined ? {} : { cause: describe(request.cause) }),
+    };
+    if (code === 'internal_error') log.error({ ...fields, stack: stackOf(request.cause) }, 'request');
+    else if (status >= 500) log.warn(fields, 'request');
+    else log.info(fields, 'request');
+  };
+}
+
+const round = (ms: number): number => Math.round(ms * 100) / 100;
+
+/** Name, code and message of an error: never its properties, which may hold a request with its headers. */
+export function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return typeof cause;
+  const code = (cause as { code?: unknown }).code;
+  return `${cause.name}${typeof code === 'string' ? ` ${code}` : ''}: ${cause.message}`;
+}
+
+function stackOf(cause: unknown): string | undefined {
+  return cause instanceof Error ? cause.stack : undefined;
+}

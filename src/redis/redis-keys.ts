@@ -1,0 +1,20 @@
+/**
+ * Every key shape the gateway uses in Redis. All keys of one session carry its hash as hash tag, so that they share
+ * a Cluster slot; no command touches keys of two slots.
+ */
+import { createHash } from 'node:crypto';
+
+const PREFIX = 'finvera';
+
+/** Hash with the fields v (version), l (last seen), x (absolute end), m (what listing needs), s (the seal), f (forced refresh). */
+export const sessionKey = (hash: string): string => `${PREFIX}:{${hash}}:session`;
+
+/** String: the owner's random tag, while one instance refreshes this session. */
+export const refreshLockKey = (hash: string): string => `${PREFIX}:{${hash}}:lock`;
+
+/** Sorted set: a user's session hashes by the moment they began. The user's id is hashed: it is of unknown shape. */
+export const userSessionsKey = (userId: string): string =>
+  `${PREFIX}:user:{${createHash('sha256').update(userId).digest('base64url')}}`;
+
+/** Prefix of the login throttle's counters. */
+export const THROTTLE_PREFIX = `${PREFIX}:throttle`;

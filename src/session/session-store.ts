@@ -1,0 +1,54 @@
+/**
+ * The interface of what keeps sessions: sealed values under hashes, with a version for compare-and-set. It cannot read
+ * tokens. Every method throws GatewayError `store_unavailable` where the store does not answer: never a guess.
+ */
+import type { ForcedRefresh, SessionMeta } from './session.ts';
+import type { SessionHash } from './session-id.ts';
+
+export interface StoredSession extends SessionMeta {
+  readonly hash: SessionHash;
+  readonly version: number;
+  readonly lastSeenAt: number;
+  readonly absoluteExpiresAt: number;
+  readonly seal: string;
+  readonly forced?: ForcedRefresh;
+}
+
+export interface SealWrite {
+  /** The version the writer read. */
+  readonly version: number;
+  readonly seal: string;
+  readonly absoluteExpiresAt: number;
+  readonly ttlMs: number;
+  readonly forced?: ForcedRefresh;
+}
+
+export type SealWriteOutcome =
+  | { readonly kind: 'written'; readonly version: number }
+  /** Another writer was first: read again. */
+  | { readonly kind: 'conflict' }
+  /** The session ended meanwhile and stays ended. */
+  | { readonly kind: 'gone' };
+
+export interface SessionStore {
+  /**
+   * Keeps a new session and puts it into its user's index.
+   * @param keep how many sessions the user may have; the oldest beyond are removed and returned.
+   */
+  create(session: StoredSession, ttlMs: number, keep: number): Promise<readonly SessionHash[]>;
+  read(hash: SessionHash): Promise<StoredSession | undefined>;
+  writeSeal(hash: SessionHash, write: SealWrite): Promise<SealWriteOutcome>;
+  /** Moves the last activity forward; a session that ended stays ended. */
+  touch(hash: SessionHash, lastSeenAt: number, ttlMs: number): Promise<void>;
+  noteForced(hash: SessionHash, forced: ForcedRefresh): Promise<void>;
+  /**
+   * Removes the session. True where it was there.
+   * @param onlyVersion removes it only while its version is still this one: a verdict on old tokens must not end new ones.
+   */
+  end(hash: SessionHash, userId: string, onlyVersion?: number): Promise<boolean>;
+  /** The user's living sessions, oldest first. */
+  listByUser(userId: string): Promise<readonly StoredSession[]>;
+  /** Resolves where the store answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
