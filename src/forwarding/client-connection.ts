@@ -1,0 +1,28 @@
+/**
+ * Tells when a client's connection is gone, for every response on it. With HTTP/1.1 pipelining Node tells only the
+ * response at the head of the queue; the requests behind it would go on at the upstream unread.
+ */
+import type { Socket } from 'node:net';
+
+const listeners = new WeakMap<Socket, Set<() => void>>();
+
+/** Calls `onGone` once if the socket closes before the returned function is called. */
+export function whenGone(socket: Socket, onGone: () => void): () => void {
+  if (socket.destroyed) {
+    queueMicrotask(onGone);
+    return () => undefined;
+  }
+  let waiting = listeners.get(socket);
+  if (!waiting) {
+    waiting = new Set();
+    listeners.set(socket, waiting);
+    const all = waiting;
+    socket.once('close', () => {
+      for (const listener of all) listener();
+      all.clear();
+    });
+  }
+  waiting.add(onGone);
+  const ours = waiting;
+  return () => ours.delete(onGone);
+}

@@ -1,0 +1,21 @@
+/** Turns what undici throws into the gateway's errors. Pure. */
+import { errors } from 'undici';
+import { GatewayError } from '../kernel/errors.ts';
+
+/** Refused or reset is 502, no HTTP is 502, not in time is 504 (RFC 9110 §15.6.3–5). An own error passes as it is. */
+export function toGatewayError(cause: unknown): GatewayError {
+  if (cause instanceof GatewayError) return cause;
+  if (cause instanceof errors.ConnectTimeoutError || codeOf(cause) === 'ETIMEDOUT') {
+    return new GatewayError('upstream_timeout', { cause });
+  }
+  const isNoHttp =
+    cause instanceof errors.HTTPParserError ||
+    cause instanceof errors.HeadersOverflowError ||
+    cause instanceof errors.ResponseContentLengthMismatchError;
+  return new GatewayError(isNoHttp ? 'upstream_invalid' : 'upstream_refused', { cause });
+}
+
+export function codeOf(cause: unknown): string | undefined {
+  const code = (cause as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,56 @@
+/**
+ * Proxies the web frontend from a dev server or a web container, with http-proxy-middleware. No credential passes here:
+ * what goes to Finvera goes through `forwarding/` (ADR-0001).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { NextFunction, Request, Response } from 'express';
+import { createProxyMiddleware } from 'http-proxy-middleware';
+import { GatewayError } from '../kernel/errors.ts';
+import { stripCredentials, withoutSessionSetCookie } from './strip-credentials.ts';
+
+export interface Frontend {
+  handle(req: Request, res: Response, next: NextFunction): void;
+  /** A dev server's WebSocket; absent where there is none to speak to. */
+  upgrade?(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+const PROXY_TIMEOUT_MS = 60_000;
+
+export function createFrontendProxy(url: string): Frontend {
+  const failures = new WeakMap<ServerResponse, NextFunction>();
+  const proxy = createProxyMiddleware<Request, Response>({
+    target: url,
+    changeOrigin: true,
+    xfwd: true,
+    // Never `ws: true`: after one request its upgrade listener would take every upgrade, past every guard.
+    ws: false,
+    proxyTimeout: PROXY_TIMEOUT_MS,
+    on: {
+      proxyRes: (proxyRes) => {
+        const cookies = proxyRes.headers['set-cookie'];
+        if (!cookies) return;
+        const kept = withoutSessionSetCookie(cookies);
+        if (kept.length > 0) proxyRes.headers['set-cookie'] = kept;
+        else delete proxyRes.headers['set-cookie'];
+      },
+      error: (cause, _req, target) => {
+        const next = failures.get(target as ServerResponse);
+        if (next) next(new GatewayError('upstream_refused', { detail: 'The web frontend cannot be reached.', cause }));
+        else (target as Socket).destroy();
+      },
+    },
+  });
+  return {
+    handle(req, res, next) {
+      stripCredentials(req);
+      failures.set(res, next);
+      void proxy(req, res, next);
+    },
+    upgrade(req, socket, head) {
+      stripCredentials(req);
+      void proxy.upgrade(req as Request, socket as Socket, head);
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/** What Node's parser lets through although RFC 9112 does not: refused before anything is decided on it. Pure. */
+import type { IncomingMessage } from 'node:http';
+import type { ErrorKind } from '../kernel/errors.ts';
+
+const HOST_FORM = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._~-]{1,255})(?::\d{1,5})?$/i;
+const MAX_HEADER_PAIRS = 200;
+
+export interface FormFault {
+  readonly kind: ErrorKind;
+  readonly detail: string;
+}
+
+/** Counted on the raw headers: Node keeps the first of two Hosts and joins or drops other twins (N0-3, N0-4, N0-7, N0-8). */
+export function formFault(req: IncomingMessage): FormFault | undefined {
+  const { rawHeaders } = req;
+  if (rawHeaders.length > MAX_HEADER_PAIRS * 2)
+    return { kind: 'headers_too_large', detail: 'There are too many header fields.' };
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      hosts += 1;
+      if (!HOST_FORM.test(rawHeaders[i + 1] as string))
+        return { kind: 'invalid_request', detail: 'The Host is not valid.' };
+    }
+  }
+  if (hosts > 1 || (hosts === 0 && req.httpVersion === '1.1')) {
+    return { kind: 'invalid_request', detail: 'There must be exactly one Host.' };
+  }
+  const coding = req.headers['transfer-encoding'];
+  if (coding !== undefined && req.httpVersion !== '1.1') {
+    return { kind: 'invalid_request', detail: 'Transfer-Encoding needs HTTP/1.1.' };
+  }
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+    return { kind: 'not_implemented', detail: 'Only the transfer coding chunked is understood.' };
+  }
+  const { expect } = req.headers;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+    return { kind: 'expectation_failed', detail: 'Only 100-continue is understood.' };
+  }
+  return undefined;
+}
