@@ -1,0 +1,258 @@
+/** Composition root: builds every part in order and wires them. No rule of its own. */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { DestinationStream } from 'pino';
+import type { RouteSettings, Settings } from './config/settings.ts';
+import { createFinveraClient } from './finvera/finvera-client.ts';
+import { createHttpForwarder } from './forwarding/http-forwarder.ts';
+import { decidePath } from './forwarding/path-decision.ts';
+import { createRouteTable } from './forwarding/route-table.ts';
+import { createFrontendProxy, type Frontend } from './frontend/frontend-proxy.ts';
+import { createStaticFolder } from './frontend/static-folder.ts';
+import { createAuthenticate } from './guards/authenticate.ts';
+import { createLoginThrottle } from './guards/login-throttle.ts';
+import { formFault } from './guards/message-form.ts';
+import { type Clock, systemClock } from './kernel/clock.ts';
+import { GatewayError } from './kernel/errors.ts';
+import { closeServer } from './lifecycle/connections.ts';
+import { createDrain } from './lifecycle/drain.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+import { createManagementHandler } from './observability/management.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { createRefreshReport, createSessionReport } from './observability/reports.ts';
+import { createRequestLog } from './observability/request-log.ts';
+import { createRedisConnection, type RedisConnection, whenReady } from './redis/redis-client.ts';
+import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
+import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
+import { createBffRoutes } from './routes/bff.ts';
+import { answerClientError, refuseSocket } from './routes/client-error.ts';
+import { noteExpectation } from './routes/expect-continue.ts';
+import { createFinveraRoutes } from './routes/finvera-paths.ts';
+import { createForward, type Forward } from './routes/forwarded.ts';
+import { createHealth, HEALTH_PATHS } from './routes/health.ts';
+import { createLogin } from './routes/login.ts';
+import { areaOf, createPipeline } from './routes/pipeline.ts';
+import { createMemorySessionStore } from './session/memory-session-store.ts';
+import { createRedisSessionStore } from './session/redis-session-store.ts';
+import { createSessionCookie } from './session/session-cookie.ts';
+import { createSessions } from './session/sessions.ts';
+import { createTokenSeal } from './session/token-seal.ts';
+
+export interface GatewayOptions {
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Where log lines go. Default: standard output. */
+  readonly logDestination?: DestinationStream;
+  /** Human-readable lines instead of JSON. */
+  readonly prettyLog?: boolean;
+}
+
+export interface Listening {
+  readonly port: number;
+  /** Undefined where the management listener is off. */
+  readonly managementPort: number | undefined;
+}
+
+export interface Gateway {
+  /** The public listener's server, for tests that speak to it without a port. */
+  readonly server: Server;
+  readonly log: Logger;
+  /** Opens both listeners; waits shortly for the store, and starts without it where it does not come. */
+  listen(): Promise<Listening>;
+  /** Not ready from now on, while both listeners still serve. */
+  beginDrain(): void;
+  /** Ends in-flight work within the limit, then everything. Safe to call twice. @returns true where nothing was cut. */
+  close(limitMs?: number): Promise<boolean>;
+}
+
+const STORE_WAIT_MS = 2_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+/** Longer than the idle time of common load balancers (60 s): the side that reuses a connection must not be the last to know. */
+const KEEP_ALIVE_MS = 65_000;
+const ALL_METHODS = ['GET', 'HEAD'];
+
+export function createGateway(settings: Settings, options: GatewayOptions = {}): Gateway {
+  const clock = options.clock ?? systemClock;
+  const log = createLogger({
+    level: settings.logLevel,
+    ...(options.logDestination ? { destination: options.logDestination } : {}),
+    pretty: options.prettyLog ?? false,
+  });
+  const metrics = createMetrics();
+  const drain = createDrain();
+  const redis =
+    settings.sessionStore === 'redis' && settings.redisUrl ? createRedisConnection(settings.redisUrl, log) : undefined;
+  const frontend = createFrontend(settings.frontend);
+  const { app, health, finvera, forwarder, coordinator } = assemble({
+    settings,
+    clock,
+    log,
+    metrics,
+    redis,
+    frontend,
+    isDraining: drain.isDraining,
+  });
+
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS },
+    app,
+  );
+  server.on('checkContinue', (req, res) => {
+    noteExpectation(req);
+    app(req, res);
+  });
+  // Left to the pipeline, which refuses what it does not know; Node would answer 417 by itself without a body.
+  server.on('checkExpectation', (req, res) => app(req, res));
+  server.on('clientError', (error, socket) => {
+    const status = answerClientError(error, socket);
+    if (status !== undefined)
+      log.info({ event: 'bad_request', status, error: error.message }, 'request could not be read');
+  });
+  server.on('upgrade', createUpgradeHandler(settings.routes, frontend));
+  const management = createServer(createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS }));
+
+  let closing: Promise<boolean> | undefined;
+  return {
+    server,
+    log,
+    async listen() {
+      if (redis && !(await whenReady(redis, STORE_WAIT_MS)))
+        log.warn({ event: 'store_not_ready' }, 'starting without the store');
+      const port = await listenOn(server, settings.port, settings.host);
+      const hasManagement = settings.managementPort !== 0;
+      const managementPort = hasManagement
+        ? await listenOn(management, settings.managementPort, settings.managementHost)
+        : undefined;
+      return { port, managementPort };
+    },
+    beginDrain: drain.begin,
+    close(limitMs = settings.shutdownTimeout) {
+      drain.begin();
+      closing ??= (async () => {
+        const deadline = performance.now() + limitMs;
+        const isWhole = await closeServer(server, limitMs);
+        await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
+        await Promise.allSettled([finvera.close(), forwarder.close()]);
+        redis?.disconnect();
+        await closeServer(management, 0);
+        return isWhole;
+      })();
+      return closing;
+    },
+  };
+}
+
+interface AssemblyParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly redis: RedisConnection | undefined;
+  readonly frontend: Frontend | undefined;
+  readonly isDraining: () => boolean;
+}
+
+function assemble({ settings, clock, log, metrics, redis, frontend, isDraining }: AssemblyParts) {
+  const times = { idleTimeoutMs: settings.sessionIdleTimeout, absoluteTimeoutMs: settings.sessionAbsoluteTimeout };
+  const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
+  const sessions = createSessions({
+    store: redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
+    seal: createTokenSeal(settings.sessionKeys),
+    clock,
+    times,
+    maxPerUser: settings.sessionMaxPerUser,
+    observer: createSessionReport(log, metrics),
+  });
+  const finvera = createFinveraClient({
+    url: settings.finveraUrl,
+    connectTimeoutMs: settings.finveraConnectTimeout,
+    authTimeoutMs: settings.finveraAuthTimeout,
+    clock,
+  });
+  const forwarder = createHttpForwarder({ url: settings.finveraUrl, connectTimeoutMs: settings.finveraConnectTimeout });
+  const coordinator = createRefreshCoordinator({
+    sessions,
+    finvera,
+    lock: redis ? createRedisLock(redis) : createMemoryLock(),
+    clock,
+    aheadMs: settings.refreshAhead,
+    observer: createRefreshReport(log, metrics),
+  });
+  const authenticate = createAuthenticate(sessions, cookie);
+  const throttle = createLoginThrottle({
+    account: settings.loginLimitAccount,
+    address: settings.loginLimitAddress,
+    redis,
+  });
+  const login = createLogin({ finvera, sessions, cookie, throttle, clock, metrics });
+  const health = createHealth({ sessions, finveraUrl: settings.finveraUrl, isDraining });
+  const sessionParts = { authenticate, coordinator, cookie };
+  const forwardParts = { ...sessionParts, forwarder, settings, metrics };
+  const forwards = new Map<string, Forward>(
+    settings.routes.map((route) => [route.path, createForward(forwardParts, route)]),
+  );
+  const forwardValidate = createForward(forwardParts, VALIDATE_ROUTE, VALIDATE_ROUTE.path);
+  const app = createPipeline({
+    settings,
+    cookie,
+    routeTable: createRouteTable(settings.routes),
+    bff: createBffRoutes({ ...sessionParts, login, sessions, clock, times }),
+    finveraPaths: createFinveraRoutes({ ...sessionParts, login, forwardValidate, clock }),
+    forwards,
+    frontend,
+    health,
+    isDraining,
+    metrics,
+    logRequest: createRequestLog(log, metrics),
+  });
+  return { app, health, finvera, forwarder, coordinator };
+}
+
+/** `GET …/auth/validate` is Finvera's own answer, asked with the session's bearer. */
+const VALIDATE_ROUTE: RouteSettings = {
+  path: '/kms/api/v1/auth/validate',
+  methods: ALL_METHODS,
+  credential: 'session',
+  apiKeyIn: 'bearer',
+};
+
+function createFrontend(frontend: Settings['frontend']): Frontend | undefined {
+  if (!frontend) return undefined;
+  return frontend.kind === 'folder' ? createStaticFolder(frontend.path) : createFrontendProxy(frontend.url);
+}
+
+/** Upgrades pass no middleware: the same checks stand here. Only a dev server behind `FRONTEND` takes one. */
+function createUpgradeHandler(routes: readonly RouteSettings[], frontend: Frontend | undefined) {
+  const routeTable = createRouteTable(routes);
+  return (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const fault = formFault(req);
+    if (fault) return void refuseSocket(new GatewayError(fault.kind, { detail: fault.detail }), socket);
+    const decision = decidePath(req.url ?? '');
+    if (decision.kind !== 'path') return void refuseSocket(new GatewayError('invalid_request'), socket);
+    const { decoded } = decision.path;
+    const isOurs = decoded === '/stream' || areaOf(decoded, routeTable) !== 'other';
+    if (isOurs || !frontend?.upgrade) return void refuseSocket(new GatewayError('not_found'), socket);
+    socket.on('error', () => socket.destroy());
+    frontend.upgrade(req, socket, head);
+  };
+}
+
+function listenOn(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+async function within(work: Promise<void>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}

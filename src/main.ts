@@ -1,0 +1,12 @@
+/** The process: checks the Node version, then loads the rest; start, signals, exit codes. */
+const MIN_MAJOR = 24;
+const [major = 0] = process.versions.node.split('.').map(Number);
+if (major < MIN_MAJOR) {
+  process.stderr.write(`finvera-gateway needs Node ${MIN_MAJOR} or newer; this is Node ${process.versions.node}.\n`);
+  process.exit(1);
+}
+// Only now: the rest uses what an older Node does not have, and would end in a syntax error instead of a sentence.
+const { startProcess } = await import('./cli/start-process.ts');
+await startProcess();
+
+export {};

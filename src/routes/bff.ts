@@ -1,0 +1,118 @@
+/** The gateway's own endpoints below `/bff/` (contract §4). */
+import { type Request, type Response, Router } from 'express';
+import { type Authenticate, clearSessionCookie } from '../guards/authenticate.ts';
+import { contextOf } from '../guards/request-context.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { RefreshCoordinator } from '../refresh/refresh-coordinator.ts';
+import type { EndReason, Session, SessionTimes } from '../session/session.ts';
+import type { SessionCookie } from '../session/session-cookie.ts';
+import type { StoredSession } from '../session/session-store.ts';
+import type { Sessions } from '../session/sessions.ts';
+import { sendEmpty, sendJson } from './answer.ts';
+import { serveClientModule } from './client-module.ts';
+import type { Login } from './login.ts';
+import { methodNotAllowed } from './method-not-allowed.ts';
+import { openApiDocument } from './openapi.ts';
+import { forcedRefresh } from './refreshed-session.ts';
+import { sessionBody, sessionsBody, sessionTimesBody } from './session-body.ts';
+
+export interface BffParts {
+  readonly login: Login;
+  readonly authenticate: Authenticate;
+  readonly sessions: Sessions;
+  readonly coordinator: RefreshCoordinator;
+  readonly cookie: SessionCookie;
+  readonly clock: Clock;
+  readonly times: SessionTimes;
+}
+
+export function createBffRoutes(parts: BffParts): Router {
+  const { login, authenticate, sessions, coordinator, cookie, clock, times } = parts;
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router.route('/bff/login').post(async (req, res) => {
+    sendJson(res, 200, sessionBody(await login(req, res), clock.now(), times));
+  });
+
+  router.route('/bff/session').get(async (req, res) => {
+    const found = await authenticate(req, res, { slide: req.query.slide !== 'false' });
+    // An expired token whose refresh is rejected ends the session: this answer and the API's must agree.
+    const freshness = await coordinator.ensureFresh(found, contextOf(res));
+    if (freshness.kind === 'ended') throw sessionExpired(res, cookie);
+    const session = freshness.kind === 'fresh' ? { ...freshness.session, lastSeenAt: found.lastSeenAt } : found;
+    sendJson(res, 200, sessionBody(session, clock.now(), times));
+  });
+
+  router.route('/bff/refresh').post(async (req, res) => {
+    const session = await forcedRefresh(parts, req, res);
+    sendJson(res, 200, { session: sessionTimesBody(session, clock.now(), times) });
+  });
+
+  router.route('/bff/logout').post(async (req, res) => {
+    const reading = cookie.read(req.rawHeaders);
+    if (reading.kind === 'present') await sessions.endById(reading.id, 'logout');
+    if (reading.kind !== 'absent') clearSessionCookie(res, cookie);
+    sendEmpty(res, 204);
+  });
+
+  const endOne = async (res: Response, target: StoredSession, current: Session, reason: EndReason) => {
+    await sessions.end(target, reason);
+    if (target.hash === current.hash) clearSessionCookie(res, cookie);
+  };
+
+  router
+    .route('/bff/sessions')
+    .get(async (req, res) => {
+      const current = await authenticate(req, res);
+      sendJson(res, 200, sessionsBody(await sessions.list(current.userId), current));
+    })
+    .delete(async (req, res) => {
+      const keepCurrent = readExcept(req);
+      const current = await authenticate(req, res);
+      const targets = await sessions.list(current.userId);
+      // The current one last: where the store fails on the way, a retry is still possible.
+      const others = targets.filter(({ hash }) => hash !== current.hash);
+      for (const target of others) await endOne(res, target, current, 'ended_by_user');
+      if (!keepCurrent) await endOne(res, { ...current, seal: '' }, current, 'ended_by_user');
+      sendEmpty(res, 204);
+    });
+
+  router.route('/bff/sessions/:id').delete(async (req, res) => {
+    const current = await authenticate(req, res);
+    const target = (await sessions.list(current.userId)).find(({ publicId }) => publicId === req.params.id);
+    if (!target) throw new GatewayError('not_found', { detail: 'There is no such session.' });
+    await endOne(res, target, current, 'ended_by_user');
+    sendEmpty(res, 204);
+  });
+
+  router.route('/bff/client.js').get(serveClientModule());
+  router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, openApiDocument()));
+
+  for (const [path, allow] of Object.entries(METHODS)) router.all(path, methodNotAllowed(allow));
+  return router;
+}
+
+/** The methods of each path, for `Allow`. HEAD goes where GET goes. */
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  '/bff/login': ['POST'],
+  '/bff/session': ['GET', 'HEAD'],
+  '/bff/refresh': ['POST'],
+  '/bff/logout': ['POST'],
+  '/bff/sessions': ['GET', 'HEAD', 'DELETE'],
+  '/bff/sessions/:id': ['DELETE'],
+  '/bff/client.js': ['GET', 'HEAD'],
+  '/bff/openapi.json': ['GET', 'HEAD'],
+};
+
+function readExcept(req: Request): boolean {
+  const { except } = req.query;
+  if (except === undefined) return false;
+  if (except === 'current') return true;
+  throw new GatewayError('invalid_request', { detail: 'except can only be current.' });
+}
+
+function sessionExpired(res: Response, cookie: SessionCookie): GatewayError {
+  clearSessionCookie(res, cookie);
+  return new GatewayError('session_expired');
+}

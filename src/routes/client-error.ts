@@ -1,0 +1,48 @@
+/** Answers what Node's parser refuses before there is a request: bytes on a socket, with problem+json like every error. */
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { GatewayError } from '../kernel/errors.ts';
+
+const KINDS: Readonly<Record<string, ConstructorParameters<typeof GatewayError>[0]>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** @returns the status that was answered, or undefined where nobody is there to read one. */
+export function answerClientError(error: Error & { code?: string }, socket: Duplex): number | undefined {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return undefined;
+  }
+  const { kind, status } = refuseSocket(new GatewayError(KINDS[error.code ?? ''] ?? 'invalid_request'), socket);
+  return kind === 'internal_error' ? undefined : status;
+}
+
+/** Writes an error as a whole HTTP response and closes: also for upgrades, which have no response object. */
+export function refuseSocket(error: GatewayError, socket: Duplex): GatewayError {
+  const title = STATUS_CODES[error.status] ?? 'Error';
+  const requestId = randomUUID();
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status: error.status,
+    detail: error.detail,
+    code: error.code,
+    request_id: requestId,
+    error: { code: error.status, message: title, details: error.detail },
+  });
+  const head = [
+    `HTTP/1.1 ${error.status} ${title}`,
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    `X-Request-Id: ${requestId}`,
+    'Connection: close',
+  ].join('\r\n');
+  socket.on('error', () => socket.destroy());
+  socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy());
+  return error;
+}

@@ -1,0 +1,103 @@
+/** Forwards what a route names: method, session, fresh token, then the forwarder. */
+import type { Request, Response } from 'express';
+import type { RouteSettings, Settings } from '../config/settings.ts';
+import type { ForwardResult, ForwardTarget, HttpForwarder, UnauthorizedVerdict } from '../forwarding/http-forwarder.ts';
+import { contextOf } from '../guards/request-context.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Session } from '../session/session.ts';
+import { sendContinue } from './expect-continue.ts';
+import { freshSession, type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
+
+export interface ForwardedParts extends RefreshedSessionParts {
+  readonly forwarder: HttpForwarder;
+  readonly settings: Pick<Settings, 'finveraApiKey' | 'finveraHeadersTimeout' | 'finveraBodyTimeout' | 'maxBodyBytes'>;
+  readonly metrics: Metrics;
+}
+
+export type Forward = (req: Request, res: Response) => Promise<void>;
+
+/** @param fixedPath the upstream path, where it is not the request's own. */
+export function createForward(parts: ForwardedParts, route: RouteSettings, fixedPath?: string): Forward {
+  const { forwarder, settings, metrics } = parts;
+  return async (req, res) => {
+    const method = req.method;
+    if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
+    const context = contextOf(res);
+    const session = route.credential === 'none' ? undefined : await freshSession(parts, req, res);
+    const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
+    const target: ForwardTarget = {
+      path: (fixedPath ?? context.path.raw) + query,
+      method,
+      headersTimeoutMs: route.headersTimeout ?? settings.finveraHeadersTimeout,
+      bodyTimeoutMs: route.bodyTimeout ?? settings.finveraBodyTimeout,
+      maxBodyBytes: route.maxBodyBytes ?? settings.maxBodyBytes,
+    };
+    const result = await forwarder.forward(req, res, {
+      target,
+      context: { ...context, bearer },
+      answerHeaders: context.answerHeaders,
+      onBodyWanted: () => sendContinue(req, res),
+      ...(session && route.credential === 'session'
+        ? { onUnauthorized: () => refreshAfter401(parts, session, res) }
+        : {}),
+    });
+    note(result, res, metrics);
+  };
+}
+
+/** One forced refresh; where that brings no other token, Finvera's 401 is the answer. */
+async function refreshAfter401(parts: ForwardedParts, used: Session, res: Response): Promise<UnauthorizedVerdict> {
+  const renewed = sessionOf(await parts.coordinator.force(used, contextOf(res)), res, parts.cookie);
+  if (renewed.tokens.access.equals(used.tokens.access)) return { kind: 'pass' };
+  return { kind: 'replay', bearer: renewed.tokens.access.reveal() };
+}
+
+function credentialFor(
+  route: RouteSettings,
+  apiKey: string | undefined,
+  session: Session | undefined,
+  query: string,
+): { bearer: string | undefined; query: string } {
+  if (route.credential === 'none') return { bearer: undefined, query };
+  if (route.credential === 'session') return { bearer: session?.tokens.access.reveal(), query };
+  const key = apiKey ?? '';
+  if (route.apiKeyIn === 'bearer') return { bearer: key, query };
+  return { bearer: undefined, query: withApiKey(query, key) };
+}
+
+/** The browser's own `apikey`, in whatever spelling, gives way to the server's. */
+export function withApiKey(query: string, key: string): string {
+  const kept = query
+    .slice(1)
+    .split('&')
+    .filter((pair) => pair !== '' && !isApiKeyName(pair.split('=')[0] ?? ''));
+  return `?${[...kept, `apikey=${encodeURIComponent(key)}`].join('&')}`;
+}
+
+function isApiKeyName(name: string): boolean {
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' ')).trim().toLowerCase() === 'apikey';
+  } catch {
+    return false;
+  }
+}
+
+function allows({ methods }: RouteSettings, method: string): boolean {
+  return methods.includes(method) || (method === 'HEAD' && methods.includes('GET'));
+}
+
+function allowedMethods({ methods }: RouteSettings): string[] {
+  return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : [...methods];
+}
+
+function note(result: ForwardResult, res: Response, metrics: Metrics): void {
+  const context = contextOf(res);
+  if (result.kind === 'answered') {
+    context.upstreamMs = result.upstreamMs;
+    metrics.upstreamSeconds.observe({ route: context.routeName }, result.upstreamMs / 1_000);
+  } else if (result.kind === 'cut') {
+    context.code = result.error.code;
+    context.cause = result.error.cause;
+  }
+}

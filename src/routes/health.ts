@@ -1,0 +1,87 @@
+/** Liveness and readiness, on the public and the management listener. Live says nothing of Redis: a blip must restart nothing. */
+import { connect } from 'node:net';
+import type { Sessions } from '../session/sessions.ts';
+
+export interface Health {
+  live(): HealthAnswer;
+  ready(): Promise<HealthAnswer>;
+}
+
+export interface HealthAnswer {
+  readonly status: number;
+  readonly body: {
+    readonly status: 'ok' | 'degraded' | 'unavailable';
+    readonly checks?: { readonly store: 'ok' | 'unavailable'; readonly finvera: 'ok' | 'unavailable' };
+  };
+}
+
+export interface HealthOptions {
+  readonly sessions: Pick<Sessions, 'ping'>;
+  readonly finveraUrl: string;
+  readonly isDraining: () => boolean;
+}
+
+const CHECK_TIMEOUT_MS = 1_000;
+/** Probes from many sides must not become a load on what they probe. */
+const CHECK_KEPT_MS = 500;
+
+export function createHealth({ sessions, finveraUrl, isDraining }: HealthOptions): Health {
+  const store = remember(() => within(CHECK_TIMEOUT_MS, sessions.ping()));
+  const finvera = remember(() => canConnect(new URL(finveraUrl)));
+  return {
+    live: () => ({ status: 200, body: { status: 'ok' } }),
+    async ready() {
+      const [storeOk, finveraOk] = await Promise.all([store(), finvera()]);
+      const checks = { store: storeOk ? 'ok' : 'unavailable', finvera: finveraOk ? 'ok' : 'unavailable' } as const;
+      if (!storeOk || isDraining()) return { status: 503, body: { status: 'unavailable', checks } };
+      return { status: 200, body: { status: finveraOk ? 'ok' : 'degraded', checks } };
+    },
+  };
+}
+
+function remember(check: () => Promise<boolean>): () => Promise<boolean> {
+  let last: Promise<boolean> | undefined;
+  let at = 0;
+  return () => {
+    if (!last || performance.now() - at > CHECK_KEPT_MS) {
+      at = performance.now();
+      last = check();
+    }
+    return last;
+  };
+}
+
+async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Opens a connection and closes it: no documented call of Finvera's is meant for probing. */
+function canConnect({ protocol, hostname, port }: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port) || (protocol === 'https:' ? 443 : 80),
+      timeout: CHECK_TIMEOUT_MS,
+    });
+    const settle = (reachable: boolean) => {
+      socket.destroy();
+      resolve(reachable);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('timeout', () => settle(false));
+    socket.once('error', () => settle(false));
+  });
+}
+
+/** The paths, and which answer each gives. */
+export const HEALTH_PATHS: readonly string[] = ['/health', '/health/live', '/health/ready'];

@@ -1,0 +1,115 @@
+// A Redis of the test's own: its own process, port and empty folder. Fails where redis-server is not installed: no test is skipped for that.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+export interface TestRedis {
+  readonly url: string;
+  readonly port: number;
+  /** A connection for the test itself. */
+  readonly client: Redis;
+  /** Keys with every value in them, as text: what a dump would show. */
+  dump(): Promise<string>;
+  /** SIGSTOP: connections stay, no answers come. */
+  pause(): void;
+  resume(): void;
+  /** Ends the process; `restart` brings an empty one (or its saved data) back on the same port. */
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestRedisOptions {
+  readonly args?: readonly string[];
+  readonly password?: string;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export async function startRedis({ args = [], password }: TestRedisOptions = {}): Promise<TestRedis> {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'finvera-redis-'));
+  const launch = () =>
+    launchRedis(['--port', String(port), '--dir', folder, ...(password ? ['--requirepass', password] : []), ...args]);
+  let child = await launch();
+  const url = `redis://${password ? `:${password}@` : ''}127.0.0.1:${port}`;
+  const client = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
+  client.on('error', () => undefined);
+  return {
+    url,
+    port,
+    client,
+    dump: () => dumpAll(client),
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    stop: () => endProcess(child),
+    async restart() {
+      child = await launch();
+    },
+    async close() {
+      client.disconnect();
+      await endProcess(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function launchRedis(args: readonly string[]): Promise<ChildProcess> {
+  const common = [
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--loglevel',
+    'notice',
+    '--daemonize',
+    'no',
+  ];
+  const child = spawn('redis-server', [...common, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => reject(new Error('redis-server cannot be started: is it installed?', { cause })));
+    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
+    let output = '';
+    child.stdout?.on('data', (chunk) => {
+      output += String(chunk);
+      if (output.includes('Ready to accept connections')) resolve(child);
+    });
+  });
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function dumpAll(client: Redis): Promise<string> {
+  const lines: string[] = [];
+  for (const key of await client.keys('*')) {
+    const type = await client.type(key);
+    const value =
+      type === 'hash'
+        ? await client.hgetall(key)
+        : type === 'zset'
+          ? await client.zrange(key, '0', '-1', 'WITHSCORES')
+          : await client.get(key);
+    lines.push(`${key} ${JSON.stringify(value)}`);
+  }
+  return lines.join('\n');
+}

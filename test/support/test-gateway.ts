@@ -1,0 +1,141 @@
+// A gateway in this process on ports of its own, with its log at hand, and a browser-like caller that keeps the cookie.
+import { Writable } from 'node:stream';
+import type { Simulator } from '../../simulator/simulator.ts';
+import { loadSettings } from '../../src/config/load.ts';
+import type { Settings } from '../../src/config/settings.ts';
+import { createGateway, type Gateway } from '../../src/gateway.ts';
+import type { Clock } from '../../src/kernel/clock.ts';
+import { type CallOptions, call, type Reply } from './http-client.ts';
+import { freePort } from './redis-server.ts';
+
+/** A clock that stands still until it is moved. Milliseconds. */
+export interface TestClock extends Clock {
+  advance(ms: number): void;
+}
+
+export function createTestClock(startAt = Date.now()): TestClock {
+  let now = startAt;
+  return {
+    now: () => now,
+    advance(ms) {
+      now += ms;
+    },
+  };
+}
+
+export interface TestGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly managementUrl: string;
+  readonly settings: Settings;
+  readonly gateway: Gateway;
+  /** Every log line so far, parsed. */
+  logLines(): Record<string, unknown>[];
+  logText(): string;
+  metrics(): Promise<string>;
+  browser(): Browser;
+  close(): Promise<void>;
+}
+
+/** Calls with the cookie it was given, as a page of the gateway's own origin. */
+export interface Browser {
+  /** `name=value`, or undefined. */
+  cookie: string | undefined;
+  /** The lines of the last answer. */
+  fetch(path: string, options?: CallOptions): Promise<Reply>;
+  login(email?: string, password?: string): Promise<Reply>;
+}
+
+export interface TestGatewayOptions {
+  /** Environment variables, as a user would set them. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  /** Changes that no variable can make, such as routes. */
+  readonly settings?: Partial<Settings>;
+}
+
+const running = new Set<TestGateway>();
+
+/** For `afterEach`: ends every gateway that was started. */
+export async function closeGateways(): Promise<void> {
+  await Promise.all([...running].map((gateway) => gateway.close()));
+}
+
+/** COOKIE_SECURE is true by default as in production: the cookie is `__Host-finvera_session`. */
+export async function startGateway(
+  finvera: Simulator | string,
+  { env = {}, clock, settings: changes = {} }: TestGatewayOptions = {},
+): Promise<TestGateway> {
+  const loaded = loadSettings({
+    env: {
+      FINVERA_URL: typeof finvera === 'string' ? finvera : finvera.url,
+      PORT: '0',
+      MANAGEMENT_PORT: String(await freePort()),
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'trace',
+      ...env,
+    },
+  });
+  if (loaded.kind === 'invalid') throw new Error(loaded.problems.join('\n'));
+  const settings: Settings = { ...loaded.settings, ...changes };
+  let log = '';
+  const logDestination = new Writable({
+    write(chunk, _encoding, done) {
+      log += String(chunk);
+      done();
+    },
+  });
+  const gateway = createGateway(settings, { logDestination, ...(clock ? { clock } : {}) });
+  const { port, managementPort } = await gateway.listen();
+  const url = `http://127.0.0.1:${port}`;
+  const managementUrl = `http://127.0.0.1:${managementPort}`;
+  const started: TestGateway = {
+    url,
+    port,
+    managementUrl,
+    settings,
+    gateway,
+    logText: () => log,
+    logLines: () =>
+      log
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line)),
+    metrics: async () => (await call(`${managementUrl}/metrics`)).text,
+    browser: () => createBrowser(url),
+    async close() {
+      running.delete(started);
+      await gateway.close(1_000);
+    },
+  };
+  running.add(started);
+  return started;
+}
+
+export function createBrowser(url: string): Browser {
+  const browser: Browser = {
+    cookie: undefined,
+    async fetch(path, options = {}) {
+      const reply = await call(url + path, {
+        ...options,
+        headers: {
+          'Sec-Fetch-Site': 'same-origin',
+          ...(browser.cookie ? { Cookie: browser.cookie } : {}),
+          ...options.headers,
+        },
+      });
+      for (const line of reply.setCookies) {
+        const pair = line.split(';')[0] ?? '';
+        browser.cookie = pair.endsWith('=') ? undefined : pair;
+      }
+      return reply;
+    },
+    login: (email = 'demo@finvera.test', password = 'demo-password') =>
+      browser.fetch('/bff/login', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ email, password }),
+      }),
+  };
+  return browser;
+}
