@@ -22,7 +22,12 @@ import { createManagementHandler } from './observability/management.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { createRefreshReport, createSessionReport } from './observability/reports.ts';
 import { createRequestLog } from './observability/request-log.ts';
-import { createRedisConnection, type RedisConnection, whenReady } from './redis/redis-client.ts';
+import {
+  createInvalidationChannel,
+  createLocalChannel,
+  type InvalidationChannel,
+} from './redis/invalidation-channel.ts';
+import { createRedisConnection, createRedisSubscriber, type RedisConnection, whenReady } from './redis/redis-client.ts';
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
 import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
 import { createBffRoutes } from './routes/bff.ts';
@@ -35,6 +40,7 @@ import { createLogin } from './routes/login.ts';
 import { areaOf, createPipeline } from './routes/pipeline.ts';
 import { createMemorySessionStore } from './session/memory-session-store.ts';
 import { createRedisSessionStore } from './session/redis-session-store.ts';
+import { createSessionCache, type SessionCache } from './session/session-cache.ts';
 import { createSessionCookie } from './session/session-cookie.ts';
 import { createSessions } from './session/sessions.ts';
 import { createTokenSeal } from './session/token-seal.ts';
@@ -81,8 +87,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   });
   const metrics = createMetrics();
   const drain = createDrain();
-  const redis =
-    settings.sessionStore === 'redis' && settings.redisUrl ? createRedisConnection(settings.redisUrl, log) : undefined;
+  const { redis, channel } = connectStore(settings, log);
   const frontend = createFrontend(settings.frontend);
   const { app, health, finvera, forwarder, coordinator } = assemble({
     settings,
@@ -90,6 +95,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     log,
     metrics,
     redis,
+    channel,
     frontend,
     isDraining: drain.isDraining,
   });
@@ -134,6 +140,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         const isWhole = await closeServer(server, limitMs);
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);
+        channel.close();
         redis?.disconnect();
         await closeServer(management, 0);
         return isWhole;
@@ -149,16 +156,20 @@ interface AssemblyParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly redis: RedisConnection | undefined;
+  readonly channel: InvalidationChannel;
   readonly frontend: Frontend | undefined;
   readonly isDraining: () => boolean;
 }
 
-function assemble({ settings, clock, log, metrics, redis, frontend, isDraining }: AssemblyParts) {
+function assemble({ settings, clock, log, metrics, redis, channel, frontend, isDraining }: AssemblyParts) {
   const times = { idleTimeoutMs: settings.sessionIdleTimeout, absoluteTimeoutMs: settings.sessionAbsoluteTimeout };
   const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
+  const cache = createSessionCache({ isTrusted: channel.isHealthy });
+  keepCacheTrue(cache, channel);
   const sessions = createSessions({
     store: redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
     seal: createTokenSeal(settings.sessionKeys),
+    cache,
     clock,
     times,
     maxPerUser: settings.sessionMaxPerUser,
@@ -207,6 +218,22 @@ function assemble({ settings, clock, log, metrics, redis, frontend, isDraining }
     logRequest: createRequestLog(log, metrics),
   });
   return { app, health, finvera, forwarder, coordinator };
+}
+
+function connectStore(settings: Settings, log: Logger) {
+  const { sessionStore, redisUrl } = settings;
+  if (sessionStore === 'memory' || redisUrl === undefined) return { redis: undefined, channel: createLocalChannel() };
+  const redis = createRedisConnection(redisUrl, log);
+  return { redis, channel: createInvalidationChannel(createRedisSubscriber(redisUrl, log), redis, log) };
+}
+
+/** What happened elsewhere is forgotten here; after a gap in hearing everything is. */
+function keepCacheTrue(cache: SessionCache, channel: InvalidationChannel): void {
+  channel.onEvent((event) => {
+    if (event.kind === 'flushed') cache.clear();
+    else cache.invalidate(event.hash);
+  });
+  channel.onHealthy(() => cache.clear());
 }
 
 /** `GET …/auth/validate` is Finvera's own answer, asked with the session's bearer. */

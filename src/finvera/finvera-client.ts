@@ -98,7 +98,7 @@ export function createFinveraClient({
         signal,
       });
       answered = true;
-      const { text, whole } = await readBounded(response.body);
+      const { text, whole } = await readBounded(response.body, signal);
       const setCookie = response.headers['set-cookie'] ?? [];
       const retryAfter = response.headers['retry-after'];
       const receivedAt = clock.now();
@@ -137,7 +137,10 @@ export function createFinveraClient({
 }
 
 /** Reads at most 64 KiB; a body that is cut off is told apart from a whole one (RFC 9112 §8), a late one throws. */
-async function readBounded(body: AsyncIterable<Buffer>): Promise<{ text: string; whole: boolean }> {
+async function readBounded(
+  body: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<{ text: string; whole: boolean }> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -147,7 +150,7 @@ async function readBounded(body: AsyncIterable<Buffer>): Promise<{ text: string;
       chunks.push(chunk);
     }
   } catch (cause) {
-    if (cause instanceof Error && cause.name === 'TimeoutError') throw cause;
+    if (signal.aborted) throw cause;
     return { text: '', whole: false };
   }
   return { text: Buffer.concat(chunks).toString('utf8'), whole: true };

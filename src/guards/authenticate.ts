@@ -32,8 +32,8 @@ export function createAuthenticate(sessions: Sessions, cookie: SessionCookie): A
     }
     context.session = finding.session.hash;
     context.userId = finding.session.userId;
-    const isActivity = slide && req.headers['x-session-activity'] !== 'none';
-    return isActivity ? sessions.noteActivity(finding.session) : finding.session;
+    if (slide && req.headers['x-session-activity'] !== 'none') sessions.noteActivity(finding.session);
+    return finding.session;
   };
 }
 

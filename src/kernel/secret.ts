@@ -16,6 +16,11 @@ export class Secret {
     return this.#value;
   }
 
+  /** In characters. */
+  get length(): number {
+    return this.#value.length;
+  }
+
   /** Compares in constant time, so that the time taken tells nothing of the value. */
   equals(other: Secret): boolean {
     const digest = (s: string) => createHash('sha256').update(s).digest();

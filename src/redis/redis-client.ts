@@ -26,8 +26,23 @@ function reconnectDelayMs(attempt: number): number {
  * turn an outage into a pile of waiting requests) and after 2 s where no answer comes; none is ever sent twice.
  */
 export function createRedisConnection(url: Secret, log: Logger): RedisConnection {
+  return open(url, log, {});
+}
+
+/** A connection that only listens: RESP2, whose messages come to one place, and subscribed anew by its owner. */
+export function createRedisSubscriber(url: Secret, log: Logger): RedisConnection {
+  return open(url, log, { protocol: 2, autoResubscribe: false, enableReadyCheck: true });
+}
+
+interface Extra {
+  readonly protocol?: 2;
+  readonly autoResubscribe?: false;
+  readonly enableReadyCheck?: true;
+}
+
+function open(url: Secret, log: Logger, extra: Extra): RedisConnection {
   const address = parseRedisAddress(url.reveal());
-  const connection = address.kind === 'cluster' ? openCluster(address) : openSingle(address);
+  const connection = address.kind === 'cluster' ? openCluster(address, extra) : openSingle(address, extra);
   for (const [name, { lua, keys }] of Object.entries(SCRIPTS)) {
     connection.defineCommand(name, { numberOfKeys: keys, lua });
   }
@@ -43,8 +58,9 @@ export function createRedisConnection(url: Secret, log: Logger): RedisConnection
   return connection as RedisConnection;
 }
 
-function commonOptions(address: RedisAddress) {
+function commonOptions(address: RedisAddress, extra: Extra) {
   return {
+    ...extra,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     enableOfflineQueue: false,
@@ -59,8 +75,8 @@ function commonOptions(address: RedisAddress) {
   };
 }
 
-function openSingle(address: RedisAddress): Redis {
-  const options = commonOptions(address);
+function openSingle(address: RedisAddress, extra: Extra): Redis {
+  const options = commonOptions(address, extra);
   if (address.kind === 'sentinel') {
     return new Redis({
       ...options,
@@ -80,8 +96,8 @@ function openSingle(address: RedisAddress): Redis {
   });
 }
 
-function openCluster(address: RedisAddress): Cluster {
-  const { retryStrategy: _, ...redisOptions } = commonOptions(address);
+function openCluster(address: RedisAddress, extra: Extra): Cluster {
+  const { retryStrategy: _, ...redisOptions } = commonOptions(address, extra);
   return new Cluster(
     address.nodes.map(({ host, port }) => ({ host, port })),
     {

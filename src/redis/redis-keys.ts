@@ -18,3 +18,17 @@ export const userSessionsKey = (userId: string): string =>
 
 /** Prefix of the login throttle's counters. */
 export const THROTTLE_PREFIX = `${PREFIX}:throttle`;
+
+/** What all keys of sessions begin with. */
+export const SESSION_KEY_PREFIX = `${PREFIX}:{`;
+
+const SESSION_KEY_FORM = new RegExp(`^${PREFIX}:\\{([^}]+)\\}:session$`);
+
+/** @returns the hash in a session's key; undefined for other keys. */
+export const hashOfSessionKey = (key: string): string | undefined => SESSION_KEY_FORM.exec(key)?.[1];
+
+/** Channel of what happens to sessions: `ended <hash> <reason>` and `refreshed <hash>`. */
+export const EVENTS_CHANNEL = `${PREFIX}:events`;
+
+/** An instance's channel to itself. */
+export const echoChannel = (instance: string): string => `${PREFIX}:echo:${instance}`;

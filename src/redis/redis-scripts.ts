@@ -12,6 +12,7 @@ if version ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'v', ARGV[1] + 1, 's', ARGV[2], 'x', ARGV[3])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'f', ARGV[5]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.pcall('PUBLISH', ARGV[6], ARGV[7])
 return ARGV[1] + 1
 `;
 
@@ -33,10 +34,15 @@ redis.call('HSET', KEYS[1], 'f', ARGV[1])
 return 1
 `;
 
-/** Removes a session, where ARGV[1] is a version only at that version. Returns 1 where it did. */
+/**
+ * Removes a session, where ARGV[1] is a version only at that version, and tells every instance in the same step: an end
+ * that was written is an end that was told. Returns 1 where it did.
+ */
 const endSession = `
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'v') ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+local removed = redis.call('DEL', KEYS[1])
+if removed == 1 then redis.pcall('PUBLISH', ARGV[2], ARGV[3]) end
+return removed
 `;
 
 /** Takes the oldest beyond ARGV[1] out of a user's index and returns them. */
@@ -90,10 +96,12 @@ export interface ScriptCommands {
     absoluteEnd: Value,
     ttlMs: Value,
     forced: string,
+    channel: string,
+    message: string,
   ): Promise<number>;
   touchSession(key: RedisKey, lastSeenAt: Value, ttlMs: Value): Promise<number>;
   noteForced(key: RedisKey, forced: string): Promise<number>;
-  endSession(key: RedisKey, onlyVersion: Value): Promise<number>;
+  endSession(key: RedisKey, onlyVersion: Value, channel: string, message: string): Promise<number>;
   trimUser(key: RedisKey, keep: Value): Promise<string[]>;
   indexSession(key: RedisKey, score: Value, member: string, ttlMs: Value): Promise<number>;
   renewLock(key: RedisKey, owner: string, ttlMs: Value): Promise<number>;

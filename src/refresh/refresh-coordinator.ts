@@ -171,7 +171,7 @@ async function takeOver(
   seed: Session,
   forced: boolean,
 ): Promise<RefreshResult | undefined> {
-  const finding = await sessions.find(seed.id);
+  const finding = await sessions.reread(seed.id);
   if (finding.kind === 'unknown') return { kind: 'ended' };
   const { session } = finding;
   const now = clock.now();

@@ -17,7 +17,11 @@ export const MAX_LOGIN_BYTES = 8 * 1024;
 
 /** Passed on exactly as received (ASVS 6.2.9); only what no account can have is refused. */
 export const loginSchema = z.object({
-  email: z.string().min(1).max(320).refine((text) => !/\p{Cc}/u.test(text)),
+  email: z
+    .string()
+    .min(1)
+    .max(320)
+    .refine((text) => !/\p{Cc}/u.test(text)),
   password: z.string().min(1).max(1024),
 });
 

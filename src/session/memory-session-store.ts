@@ -73,7 +73,7 @@ export function createMemorySessionStore(clock: Clock): SessionStore {
       const entry = alive(hash);
       if (entry) entry.session = { ...entry.session, forced };
     },
-    async end(hash, _userId, onlyVersion) {
+    async end({ hash }, _reason, onlyVersion) {
       const entry = alive(hash);
       if (!entry || (onlyVersion !== undefined && entry.session.version !== onlyVersion)) return false;
       return entries.delete(hash);

@@ -1,6 +1,6 @@
 /** Sessions in Redis: one hash a session, one sorted set a user. Holds seals and what listing needs, never a token. */
 import { type RedisConnection, storeOperation } from '../redis/redis-client.ts';
-import { sessionKey, userSessionsKey } from '../redis/redis-keys.ts';
+import { EVENTS_CHANNEL, sessionKey, userSessionsKey } from '../redis/redis-keys.ts';
 import type { ForcedRefresh } from './session.ts';
 import { isSessionHash, type SessionHash } from './session-id.ts';
 import type { SessionStore, StoredSession } from './session-store.ts';
@@ -42,7 +42,9 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
         if (count <= keep) return [];
         await listByUser(session.userId);
         const surplus = (await redis.trimUser(index, keep)).filter(isSessionHash);
-        await Promise.all(surplus.map((hash) => redis.del(sessionKey(hash))));
+        await Promise.all(
+          surplus.map((hash) => redis.endSession(sessionKey(hash), '', EVENTS_CHANNEL, `ended ${hash} limit`)),
+        );
         return surplus;
       }),
     read: (hash) => storeOperation(() => read(hash)),
@@ -50,7 +52,16 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
       storeOperation(async () => {
         const forced = formatForced(write.forced);
         const { version, seal, absoluteExpiresAt, ttlMs } = write;
-        const result = await redis.replaceSeal(sessionKey(hash), version, seal, absoluteExpiresAt, ttlMs, forced);
+        const result = await redis.replaceSeal(
+          sessionKey(hash),
+          version,
+          seal,
+          absoluteExpiresAt,
+          ttlMs,
+          forced,
+          EVENTS_CHANNEL,
+          `refreshed ${hash}`,
+        );
         if (result === -1) return { kind: 'gone' };
         return result === 0 ? { kind: 'conflict' } : { kind: 'written', version: result };
       }),
@@ -62,9 +73,14 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
       storeOperation(async () => {
         await redis.noteForced(sessionKey(hash), formatForced(forced));
       }),
-    end: (hash, userId, onlyVersion) =>
+    end: ({ hash, userId }, reason, onlyVersion) =>
       storeOperation(async () => {
-        const removed = await redis.endSession(sessionKey(hash), onlyVersion ?? '');
+        const removed = await redis.endSession(
+          sessionKey(hash),
+          onlyVersion ?? '',
+          EVENTS_CHANNEL,
+          `ended ${hash} ${reason}`,
+        );
         if (removed !== 1) return false;
         await redis.zrem(userSessionsKey(userId), hash);
         return true;

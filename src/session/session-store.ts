@@ -2,7 +2,7 @@
  * The interface of what keeps sessions: sealed values under hashes, with a version for compare-and-set. It cannot read
  * tokens. Every method throws GatewayError `store_unavailable` where the store does not answer: never a guess.
  */
-import type { ForcedRefresh, SessionMeta } from './session.ts';
+import type { EndReason, ForcedRefresh, SessionMeta } from './session.ts';
 import type { SessionHash } from './session-id.ts';
 
 export interface StoredSession extends SessionMeta {
@@ -42,10 +42,10 @@ export interface SessionStore {
   touch(hash: SessionHash, lastSeenAt: number, ttlMs: number): Promise<void>;
   noteForced(hash: SessionHash, forced: ForcedRefresh): Promise<void>;
   /**
-   * Removes the session. True where it was there.
+   * Removes the session and tells every instance why. True where it was there.
    * @param onlyVersion removes it only while its version is still this one: a verdict on old tokens must not end new ones.
    */
-  end(hash: SessionHash, userId: string, onlyVersion?: number): Promise<boolean>;
+  end(session: Pick<StoredSession, 'hash' | 'userId'>, reason: EndReason, onlyVersion?: number): Promise<boolean>;
   /** The user's living sessions, oldest first. */
   listByUser(userId: string): Promise<readonly StoredSession[]>;
   /** Resolves where the store answers. */

@@ -37,13 +37,15 @@ export interface SessionMeta {
   readonly userAgent: string;
 }
 
-/** A session that was found and opened. A value: changes make a new one. */
+/** A session that was found and opened. A value, but for the user's last activity, which moves while it is at hand. */
 export interface Session extends SessionMeta {
   readonly id: SessionId;
   readonly hash: SessionHash;
   /** Grows by one with each write of the tokens; a write names the version it read. */
   readonly version: number;
-  readonly lastSeenAt: number;
+  lastSeenAt: number;
+  /** The activity that the store knows of. */
+  seenWrittenAt: number;
   readonly absoluteExpiresAt: number;
   readonly user: Identity;
   readonly tokens: Tokens;

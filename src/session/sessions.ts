@@ -16,6 +16,7 @@ import {
   storeTtlMs,
   type Tokens,
 } from './session.ts';
+import type { SessionCache } from './session-cache.ts';
 import { hashSessionId, newSessionId, type SessionHash, type SessionId } from './session-id.ts';
 import type { SessionStore, StoredSession } from './session-store.ts';
 import type { TokenSeal } from './token-seal.ts';
@@ -48,6 +49,7 @@ export interface SessionObserver {
 export interface SessionsOptions {
   readonly store: SessionStore;
   readonly seal: TokenSeal;
+  readonly cache: SessionCache;
   readonly clock: Clock;
   readonly times: SessionTimes;
   readonly maxPerUser: number;
@@ -57,9 +59,12 @@ export interface SessionsOptions {
 /** All but `noteActivity` reject with GatewayError `store_unavailable` where the store does not answer. */
 export interface Sessions {
   begin(session: NewSession): Promise<Session>;
+  /** From the cache where it may be trusted, else from the store. */
   find(id: SessionId): Promise<Finding>;
-  /** Marks the user as active; writes in the background and at intervals. Returns the session as it now is. */
-  noteActivity(session: Session): Session;
+  /** From the store, whatever the cache says: for decisions on what others may have written. */
+  reread(id: SessionId): Promise<Finding>;
+  /** Marks the user as active; writes in the background and at intervals. */
+  noteActivity(session: Session): void;
   /** Stores new tokens, only if nobody stored others since `session` was read. */
   renew(session: Session, tokens: Tokens, forced?: ForcedRefresh): Promise<Renewal>;
   noteForced(session: Session, forced: ForcedRefresh): Promise<void>;
@@ -76,39 +81,55 @@ const PUBLIC_ID_BYTES = 12;
 const MAX_USER_AGENT_CHARS = 256;
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, seal, clock, times, maxPerUser, observer } = options;
+  const { store, seal, cache, clock, times, maxPerUser, observer } = options;
   const writingActivity = new Set<SessionHash>();
 
-  const end: Sessions['end'] = async ({ hash, userId }, reason, onlyVersion) => {
-    const ended = await store.end(hash, userId, onlyVersion);
-    if (ended) observer.ended(hash, userId, reason);
+  const end: Sessions['end'] = async (session, reason, onlyVersion) => {
+    const ended = await store.end(session, reason, onlyVersion);
+    cache.invalidate(session.hash);
+    if (ended) observer.ended(session.hash, session.userId, reason);
     return ended;
   };
 
-  const find = async (id: SessionId): Promise<Finding> => {
-    const stored = await store.read(hashSessionId(id));
-    if (!stored) return { kind: 'unknown' };
+  const read = async (id: SessionId, hash: SessionHash): Promise<Session | undefined> => {
+    const stored = await store.read(hash);
+    if (!stored) return undefined;
     const over = endOf(stored, clock.now(), times);
     if (over) {
       await end(stored, over, stored.version);
-      return { kind: 'unknown' };
+      return undefined;
     }
     const opened = await seal.open(id, stored.seal);
-    if (opened.kind === 'unopenable') return { kind: 'unknown' };
-    return { kind: 'found', session: { ...withoutSeal(stored), id, ...opened.contents } };
+    if (opened.kind === 'unopenable') return undefined;
+    return { ...withoutSeal(stored), id, seenWrittenAt: stored.lastSeenAt, ...opened.contents };
   };
 
-  const noteActivity = (session: Session): Session => {
+  const reread = async (id: SessionId): Promise<Finding> => {
+    const hash = hashSessionId(id);
+    cache.invalidate(hash);
+    return toFinding(await cache.load(hash, () => read(id, hash)));
+  };
+
+  const find = async (id: SessionId): Promise<Finding> => {
+    const cached = cache.get(id);
+    // What looks over here may have been active on another instance: only the store's word ends a session.
+    if (cached && endOf(cached, clock.now(), times) === undefined) return { kind: 'found', session: cached };
+    if (cached) return await reread(id);
+    const hash = hashSessionId(id);
+    return toFinding(await cache.load(hash, () => read(id, hash)));
+  };
+
+  const noteActivity = (session: Session): void => {
     const now = clock.now();
-    if (now <= session.lastSeenAt) return session;
-    if (needsActivityWrite(session.lastSeenAt, now, times) && !writingActivity.has(session.hash)) {
-      writingActivity.add(session.hash);
-      store
-        .touch(session.hash, now, storeTtlMs(now, now, session.absoluteExpiresAt, times))
-        .catch((error) => observer.activityLost(error))
-        .finally(() => writingActivity.delete(session.hash));
-    }
-    return { ...session, lastSeenAt: now };
+    if (now <= session.lastSeenAt) return;
+    session.lastSeenAt = now;
+    if (!needsActivityWrite(session.seenWrittenAt, now, times) || writingActivity.has(session.hash)) return;
+    session.seenWrittenAt = now;
+    writingActivity.add(session.hash);
+    store
+      .touch(session.hash, now, storeTtlMs(now, now, session.absoluteExpiresAt, times))
+      .catch((error) => observer.activityLost(error))
+      .finally(() => writingActivity.delete(session.hash));
   };
 
   return {
@@ -125,6 +146,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         tokens,
         createdAt: now,
         lastSeenAt: now,
+        seenWrittenAt: now,
         absoluteExpiresAt: absoluteEnd(now, tokens, times),
         ip,
         userAgent: userAgent.slice(0, MAX_USER_AGENT_CHARS),
@@ -137,6 +159,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return session;
     },
     find,
+    reread,
     noteActivity,
     async renew(session, tokens, forced) {
       const { refreshExpiresAt } = tokens;
@@ -149,6 +172,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         ttlMs: storeTtlMs(clock.now(), session.lastSeenAt, absoluteExpiresAt, times),
         ...(forced ? { forced } : {}),
       });
+      cache.invalidate(session.hash);
       if (written.kind !== 'written') return written;
       const renewed = {
         ...session,
@@ -174,6 +198,13 @@ function withoutSeal({ seal: _, ...rest }: StoredSession): Omit<StoredSession, '
   return rest;
 }
 
-function toStored({ id: _, user: __, tokens: ___, ...rest }: Session, seal: string): StoredSession {
+function toFinding(session: Session | undefined): Finding {
+  return session ? { kind: 'found', session } : { kind: 'unknown' };
+}
+
+function toStored(
+  { id: _, user: __, tokens: ___, seenWrittenAt: ____, ...rest }: Session,
+  seal: string,
+): StoredSession {
   return { ...rest, seal };
 }
