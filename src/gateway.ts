@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { DestinationStream } from 'pino';
 import type { RouteSettings, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
+import { type CircuitBreaker, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
 import { decidePath } from './forwarding/path-decision.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
@@ -166,6 +167,7 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
   const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
   keepCacheTrue(cache, channel);
+  showGauges(metrics, cache, channel);
   const sessions = createSessions({
     store: redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
     seal: createTokenSeal(settings.sessionKeys),
@@ -180,8 +182,13 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
     connectTimeoutMs: settings.finveraConnectTimeout,
     authTimeoutMs: settings.finveraAuthTimeout,
     clock,
+    breaker: createBreaker('auth', log, metrics),
   });
-  const forwarder = createHttpForwarder({ url: settings.finveraUrl, connectTimeoutMs: settings.finveraConnectTimeout });
+  const forwarder = createHttpForwarder({
+    url: settings.finveraUrl,
+    connectTimeoutMs: settings.finveraConnectTimeout,
+    breaker: createBreaker('data', log, metrics),
+  });
   const coordinator = createRefreshCoordinator({
     sessions,
     finvera,
@@ -220,6 +227,20 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
   return { app, health, finvera, forwarder, coordinator };
 }
 
+const BREAKER_LEVELS = { closed: 0, 'half-open': 1, open: 2 } as const;
+
+/** One for each way to Finvera: auth and data calls fail apart. */
+function createBreaker(upstream: 'auth' | 'data', log: Logger, metrics: Metrics): CircuitBreaker {
+  metrics.breakerState.set({ upstream }, 0);
+  return createCircuitBreaker({
+    now: () => performance.now(),
+    onChange: (state) => {
+      metrics.breakerState.set({ upstream }, BREAKER_LEVELS[state]);
+      log.warn({ event: 'breaker', reason: upstream, outcome: state }, 'circuit breaker changed');
+    },
+  });
+}
+
 function connectStore(settings: Settings, log: Logger) {
   const { sessionStore, redisUrl } = settings;
   if (sessionStore === 'memory' || redisUrl === undefined) return { redis: undefined, channel: createLocalChannel() };
@@ -234,6 +255,14 @@ function keepCacheTrue(cache: SessionCache, channel: InvalidationChannel): void 
     else cache.invalidate(event.hash);
   });
   channel.onHealthy(() => cache.clear());
+}
+
+/** Gauges that are read when somebody looks, not kept up to date. */
+function showGauges(metrics: Metrics, cache: SessionCache, channel: InvalidationChannel): void {
+  metrics.onScrape(() => {
+    metrics.cachedSessions.set(cache.size);
+    metrics.invalidationHealthy.set(channel.isHealthy() ? 1 : 0);
+  });
 }
 
 /** `GET …/auth/validate` is Finvera's own answer, asked with the session's bearer. */

@@ -17,6 +17,14 @@ export interface FinveraClientOptions {
   /** One whole exchange, from connecting to the last byte. */
   readonly authTimeoutMs: number;
   readonly clock: Clock;
+  readonly breaker: AuthBreaker;
+}
+
+/** As much of a circuit breaker as the client needs; one of its own, so that data calls cannot close this way. */
+export interface AuthBreaker {
+  enter():
+    | { readonly kind: 'permit'; succeed(): void; fail(): void; abandon(): void }
+    | { readonly kind: 'open'; readonly retryAfterMs: number };
 }
 
 /** What goes along so that Finvera can tell users apart and calls can be followed. */
@@ -55,6 +63,8 @@ type Answer =
       readonly whole: boolean;
       readonly receivedAt: number;
     }
+  /** Not sent: Finvera has failed too often a moment ago. */
+  | { readonly kind: 'refused'; readonly retryAfterMs: number }
   | { readonly kind: 'timeout'; readonly connected: boolean }
   | { readonly kind: 'broken'; readonly connected: boolean; readonly cause: unknown };
 
@@ -70,6 +80,7 @@ export function createFinveraClient({
   connectTimeoutMs,
   authTimeoutMs,
   clock,
+  breaker,
 }: FinveraClientOptions): FinveraClient {
   const base = new URL(url);
   const basePath = base.pathname === '/' ? '' : base.pathname.replace(/\/$/, '');
@@ -81,7 +92,16 @@ export function createFinveraClient({
     bodyTimeout: 0,
   });
 
-  const send = async (call: Call, { requestId, clientIp }: CallContext): Promise<Answer> => {
+  const send = async (call: Call, context: CallContext): Promise<Answer> => {
+    const permit = breaker.enter();
+    if (permit.kind === 'open') return { kind: 'refused', retryAfterMs: permit.retryAfterMs };
+    const answer = await exchange(call, context);
+    if (answer.kind === 'answer' && answer.status < 500) permit.succeed();
+    else permit.fail();
+    return answer;
+  };
+
+  const exchange = async (call: Call, { requestId, clientIp }: CallContext): Promise<Answer> => {
     const signal = AbortSignal.timeout(authTimeoutMs);
     let answered = false;
     try {
@@ -187,6 +207,7 @@ const isParserFailure = (cause: unknown): boolean => cause instanceof errors.HTT
 /** What is neither a success nor a rejection; the same for all three calls. */
 function readFailure(answer: Answer): Failure {
   if (answer.kind === 'timeout') return { kind: 'timeout' };
+  if (answer.kind === 'refused') return { kind: 'unavailable', retryAfterMs: answer.retryAfterMs };
   if (answer.kind === 'broken') {
     return { kind: isParserFailure(answer.cause) ? 'invalid' : 'unavailable', cause: answer.cause };
   }
@@ -219,9 +240,15 @@ export function readRefresh(answer: Answer): RefreshOutcome {
     if (grant) return { kind: 'granted', grant };
   }
   const failure = readFailure(answer);
-  const replyLost = answer.kind === 'answer' ? !answer.whole : answer.connected;
+  const replyLost = wasReplyLost(answer);
   const retryAfterMs = 'retryAfterMs' in failure ? failure.retryAfterMs : undefined;
   return { kind: 'unavailable', why: failure.kind, replyLost, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+/** Only what was sent and not answered whole leaves it open whether Finvera acted on it. */
+function wasReplyLost(answer: Answer): boolean {
+  if (answer.kind === 'refused') return false;
+  return answer.kind === 'answer' ? !answer.whole : answer.connected;
 }
 
 export function readValidate(answer: Answer): ValidateOutcome {

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
+import type { CircuitBreaker, Permit } from './circuit-breaker.ts';
 import { whenGone } from './client-connection.ts';
 import { type HeaderList, type RequestContext, requestHeaders, responseHeaders } from './header-policy.ts';
 import { hasBody, type RequestBody, takeRequestBody } from './request-body.ts';
@@ -15,6 +16,7 @@ export interface ForwarderOptions {
   /** Origin and optional base path, without a trailing slash. */
   readonly url: string;
   readonly connectTimeoutMs: number;
+  readonly breaker: CircuitBreaker;
 }
 
 export interface ForwardTarget {
@@ -55,11 +57,14 @@ export interface HttpForwarder {
 
 /** Idle connections end before common servers' own 5 s limit, so that few requests meet a closing one. */
 const KEEP_ALIVE_MS = 4_000;
-const MAX_CONNECTIONS = 256;
+const MAX_CONNECTIONS = 512;
+/** Beyond this many requests at once more are refused: a queue would only turn an overload into time-outs. */
+const MAX_IN_FLIGHT = 4_096;
+const OVERLOAD_RETRY_MS = 1_000;
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const IDEMPOTENT: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
 
-export function createHttpForwarder({ url, connectTimeoutMs }: ForwarderOptions): HttpForwarder {
+export function createHttpForwarder({ url, connectTimeoutMs, breaker }: ForwarderOptions): HttpForwarder {
   const upstream = new URL(url);
   const pool = new Pool(upstream.origin, {
     connections: MAX_CONNECTIONS,
@@ -69,11 +74,27 @@ export function createHttpForwarder({ url, connectTimeoutMs }: ForwarderOptions)
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  let inFlight = 0;
   return {
-    forward: (req, res, request) => forwardOnce(pool, upstream, req, res, request),
+    async forward(req, res, request) {
+      if (inFlight >= MAX_IN_FLIGHT)
+        throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
+      const permit = breaker.enter();
+      if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
+      inFlight += 1;
+      try {
+        return await forwardOnce(pool, upstream, req, res, request, permit);
+      } finally {
+        inFlight -= 1;
+        permit.abandon();
+      }
+    },
     close: () => pool.destroy(),
   };
 }
+
+/** What a failure says of the upstream: nothing, where the client or the gateway itself was the cause. */
+const isUpstreamFault = ({ kind }: GatewayError): boolean => kind === 'upstream_refused' || kind === 'upstream_timeout';
 
 interface Exchange {
   readonly req: IncomingMessage;
@@ -86,6 +107,7 @@ interface Exchange {
   finish(result: ForwardResult): void;
   fail(cause: unknown): void;
   readonly startedAt: number;
+  readonly permit: Permit;
   attempt: UpstreamAttempt | undefined;
   /** The one replay after a 401, and the one retry after a broken connection, are used up. */
   replayed: boolean;
@@ -98,6 +120,7 @@ function forwardOnce(
   req: IncomingMessage,
   res: ServerResponse,
   request: ForwardRequest,
+  permit: Permit,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     const { target, context, onBodyWanted } = request;
@@ -121,6 +144,7 @@ function forwardOnce(
       upstream,
       body,
       startedAt: performance.now(),
+      permit,
       attempt: undefined,
       replayed: false,
       retried: false,
@@ -148,7 +172,9 @@ function forwardOnce(
       fail(cause) {
         stopWatching();
         body?.stream.destroy();
-        reject(toGatewayError(cause));
+        const error = toGatewayError(cause);
+        if (isUpstreamFault(error)) permit.fail();
+        reject(error);
       },
     };
     exchange.send(context.bearer);
@@ -196,6 +222,7 @@ function createAnswerPipe(exchange: Exchange, bearer: string | undefined): Answe
   const listener: AttemptListener = {
     onHead(code, headers) {
       status = code;
+      exchange.permit.succeed();
       upstreamMs = performance.now() - exchange.startedAt;
       const { onUnauthorized } = request;
       if (code !== 401 || !onUnauthorized || exchange.replayed || !canSendAgain(exchange)) return pass(headers);

@@ -2,7 +2,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
-  readonly registry: Registry;
+  /** The text of all metrics, for Prometheus. */
+  text(): Promise<string>;
+  readonly contentType: string;
+  /** Called before each `text`, to bring gauges up to date. */
+  onScrape(update: () => void): void;
   readonly requests: Counter<'route' | 'method' | 'status' | 'code'>;
   readonly requestSeconds: Histogram<'route'>;
   readonly upstreamSeconds: Histogram<'route'>;
@@ -18,6 +22,10 @@ export interface Metrics {
   readonly sessionsEnded: Counter<'reason'>;
   readonly storeErrors: Counter;
   readonly guardRefusals: Counter<'guard'>;
+  /** 0 closed, 1 half-open, 2 open. */
+  readonly breakerState: Gauge<'upstream'>;
+  readonly cachedSessions: Gauge;
+  readonly invalidationHealthy: Gauge;
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -31,8 +39,14 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     new Counter({ name: `finvera_gateway_${name}`, help, labelNames: [...labelNames], registers });
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Histogram({ name: `finvera_gateway_${name}`, help, labelNames: [...labelNames], registers, buckets: SECONDS });
+  const updates: (() => void)[] = [];
   return {
-    registry,
+    contentType: registry.contentType,
+    onScrape: (update) => void updates.push(update),
+    text() {
+      for (const update of updates) update();
+      return registry.metrics();
+    },
     requests: counter('requests_total', 'Requests answered.', ['route', 'method', 'status', 'code']),
     requestSeconds: histogram('request_seconds', 'From the request to the end of its answer.', ['route']),
     upstreamSeconds: histogram('upstream_seconds', 'From the request to the head of the upstream answer.', ['route']),
@@ -47,6 +61,22 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     sessionsStarted: counter('sessions_started_total', 'Sessions begun.', []),
     sessionsEnded: counter('sessions_ended_total', 'Sessions ended.', ['reason']),
     storeErrors: counter('store_errors_total', 'Operations the session store did not answer.', []),
+    breakerState: new Gauge({
+      name: 'finvera_gateway_breaker_state',
+      help: 'Circuit breaker: 0 closed, 1 half-open, 2 open.',
+      labelNames: ['upstream'],
+      registers,
+    }),
+    cachedSessions: new Gauge({
+      name: 'finvera_gateway_cached_sessions',
+      help: 'Sessions in the process cache.',
+      registers,
+    }),
+    invalidationHealthy: new Gauge({
+      name: 'finvera_gateway_invalidation_healthy',
+      help: '1 while session events of other instances are heard.',
+      registers,
+    }),
     guardRefusals: counter('guard_refusals_total', 'Requests a guard refused.', ['guard']),
   };
 }

@@ -148,10 +148,10 @@ async function refreshOnce(
     if (lease) return await exchangeUnderLock(options, pending, lease, seed, forced, context);
     await delay(backoffMs * (0.5 + Math.random()));
     backoffMs = Math.min(backoffMs * 1.5, BACKOFF_MAX_MS);
-    const taken = await takeOver(options, seed, false);
-    if (taken) {
+    const now = await lookAgain(options, seed, false);
+    if (now.kind !== 'open') {
       options.observer.joined('store');
-      return taken;
+      return now;
     }
     if (performance.now() > deadline) return { kind: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS };
   }
@@ -165,12 +165,18 @@ async function acquire(lock: Lock, { hash }: Session): Promise<Lease | undefined
   }
 }
 
+/** Still to be renewed, from these tokens. */
+interface Open {
+  readonly kind: 'open';
+  readonly session: Session;
+}
+
 /** Reads again: what others did to the session since `seed` was read may be the result already. */
-async function takeOver(
+async function lookAgain(
   { sessions, clock }: RefreshCoordinatorOptions,
   seed: Session,
   forced: boolean,
-): Promise<RefreshResult | undefined> {
+): Promise<RefreshResult | Open> {
   const finding = await sessions.reread(seed.id);
   if (finding.kind === 'unknown') return { kind: 'ended' };
   const { session } = finding;
@@ -178,9 +184,11 @@ async function takeOver(
   if (session.version !== seed.version && session.tokens.accessExpiresAt > now) {
     return { kind: 'refreshed', session, exchanged: false };
   }
-  if (!forced || !session.forced) return undefined;
+  // At the same version the seed stays: its tokens may be waiting to be written. At another one its refresh token is used up.
+  const open: Open = { kind: 'open', session: session.version === seed.version ? seed : session };
+  if (!forced || !session.forced) return open;
   const standsForMs = session.forced.at + FORCED_INTERVAL_MS - now;
-  if (standsForMs <= 0) return undefined;
+  if (standsForMs <= 0) return open;
   if (session.forced.outcome === 'unavailable') return { kind: 'unavailable', retryAfterMs: standsForMs };
   return { kind: 'refreshed', session, exchanged: false };
 }
@@ -197,26 +205,27 @@ async function exchangeUnderLock(
   let keepLease = false;
   try {
     // Between the read that made `seed` and the lock, another holder may have finished.
-    const taken = await takeOver(options, seed, forced);
-    if (taken) return taken;
-    const { refresh } = seed.tokens;
+    const found = await lookAgain(options, seed, forced);
+    if (found.kind !== 'open') return found;
+    const { session } = found;
+    const { refresh } = session.tokens;
     if (!refresh) return { kind: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS };
-    const { outcome, replyWasLost } = await exchange(options, seed, refresh, context);
-    if (lease.isLost()) observer.lockLost(seed);
+    const { outcome, replyWasLost } = await exchange(options, session, refresh, context);
+    if (lease.isLost()) observer.lockLost(session);
     if (outcome.kind === 'rejected') {
-      return await endAfterRejection(options, seed, replyWasLost ? 'refresh_reply_lost' : 'refresh_rejected');
+      return await endAfterRejection(options, session, replyWasLost ? 'refresh_reply_lost' : 'refresh_rejected');
     }
     const note = forced ? { forced: { at: clock.now(), outcome: 'unavailable' as const } } : {};
     if (outcome.kind === 'unavailable') {
-      if (note.forced) await sessions.noteForced(seed, note.forced).catch(() => undefined);
+      if (note.forced) await sessions.noteForced(session, note.forced).catch(() => undefined);
       return { kind: 'unavailable', retryAfterMs: outcome.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS };
     }
-    const tokens: Tokens = { ...withoutAccess(seed.tokens), ...outcome.grant };
+    const tokens: Tokens = { ...withoutAccess(session.tokens), ...outcome.grant };
     const renewed = { tokens, ...(forced ? { forced: { at: clock.now(), outcome: 'refreshed' as const } } : {}) };
-    const written = await pending.write(seed, renewed.tokens, renewed.forced, () => lease.release());
+    const written = await pending.write(session, renewed.tokens, renewed.forced, () => lease.release());
     if (written.kind === 'pending') keepLease = true;
     if (written.kind === 'gone') return { kind: 'ended' }; // a logout in between wins
-    if (written.kind === 'conflict') return (await takeOver(options, seed, false)) ?? { kind: 'ended' };
+    if (written.kind === 'conflict') return await resultOfOthers(options, session);
     return { kind: 'refreshed', session: written.session, exchanged: true };
   } finally {
     if (!keepLease) await lease.release();
@@ -257,8 +266,14 @@ async function endAfterRejection(
   session: Session,
   reason: EndReason,
 ): Promise<RefreshResult> {
-  const taken = await takeOver(options, session, false);
-  if (taken) return taken;
+  const found = await lookAgain(options, session, false);
+  if (found.kind !== 'open') return found;
   if (await options.sessions.end(session, reason, session.version)) return { kind: 'ended' };
-  return (await takeOver(options, session, false)) ?? { kind: 'ended' };
+  return await resultOfOthers(options, session);
+}
+
+/** What another writer left behind. Tokens that are past their end already are no reason to end a session that lives. */
+async function resultOfOthers(options: RefreshCoordinatorOptions, session: Session): Promise<RefreshResult> {
+  const found = await lookAgain(options, session, false);
+  return found.kind === 'open' ? { kind: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS } : found;
 }
