@@ -1,6 +1,7 @@
 /** Sessions in Redis: one hash a session, one sorted set a user. Holds seals and what listing needs, never a token. */
 import { type RedisConnection, storeOperation } from '../redis/redis-client.ts';
 import { EVENTS_CHANNEL, sessionKey, userSessionsKey } from '../redis/redis-keys.ts';
+import { createReplicaWait } from '../redis/replica-wait.ts';
 import type { ForcedRefresh } from './session.ts';
 import { isSessionHash, type SessionHash } from './session-id.ts';
 import type { SessionStore, StoredSession } from './session-store.ts';
@@ -18,6 +19,7 @@ const formatForced = (forced: ForcedRefresh | undefined): string => (forced ? `$
 
 /** The connection stays the caller's: `close` leaves it open. */
 export function createRedisSessionStore(redis: RedisConnection): SessionStore {
+  const replicated = createReplicaWait(redis);
   const read = async (hash: SessionHash): Promise<StoredSession | undefined> =>
     parseStored(hash, (await redis.hmget(sessionKey(hash), 'v', 'l', 'x', 'm', 's', 'f')) as (string | null)[]);
 
@@ -63,7 +65,9 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
           `refreshed ${hash}`,
         );
         if (result === -1) return { kind: 'gone' };
-        return result === 0 ? { kind: 'conflict' } : { kind: 'written', version: result };
+        if (result === 0) return { kind: 'conflict' };
+        await replicated();
+        return { kind: 'written', version: result };
       }),
     touch: (hash, lastSeenAt, ttlMs) =>
       storeOperation(async () => {
@@ -82,6 +86,7 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
           `ended ${hash} ${reason}`,
         );
         if (removed !== 1) return false;
+        await replicated();
         await redis.zrem(userSessionsKey(userId), hash);
         return true;
       }),
