@@ -1,10 +1,10 @@
 // A Redis of the test's own: its own process, port and empty folder. Fails where redis-server is not installed: no test is skipped for that.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { launchRedis } from './redis-process.ts';
 
 export interface TestRedis {
   readonly url: string;
@@ -27,6 +27,20 @@ export interface TestRedisOptions {
   readonly password?: string;
 }
 
+/** Nothing is saved, and nobody else can reach it. */
+export const COMMON: readonly string[] = [
+  '--bind',
+  '127.0.0.1',
+  '--save',
+  '',
+  '--appendonly',
+  'no',
+  '--loglevel',
+  'notice',
+  '--daemonize',
+  'no',
+];
+
 /** A port that was free a moment ago. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -43,10 +57,18 @@ export async function startRedis({ args = [], password }: TestRedisOptions = {})
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'finvera-redis-'));
   const launch = () =>
-    launchRedis(['--port', String(port), '--dir', folder, ...(password ? ['--requirepass', password] : []), ...args]);
+    launchRedis([
+      ...COMMON,
+      '--port',
+      String(port),
+      '--dir',
+      folder,
+      ...(password ? ['--requirepass', password] : []),
+      ...args,
+    ]);
   let child = await launch();
   const url = `redis://${password ? `:${password}@` : ''}127.0.0.1:${port}`;
-  const client = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
+  const client = new Redis(url, { maxRetriesPerRequest: null, disconnectTimeout: 100, retryStrategy: () => 20 });
   client.on('error', () => undefined);
   return {
     url,
@@ -55,48 +77,16 @@ export async function startRedis({ args = [], password }: TestRedisOptions = {})
     dump: () => dumpAll(client),
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
-    stop: () => endProcess(child),
+    stop: () => child.end(),
     async restart() {
       child = await launch();
     },
     async close() {
       client.disconnect();
-      await endProcess(child);
+      await child.end();
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function launchRedis(args: readonly string[]): Promise<ChildProcess> {
-  const common = [
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--loglevel',
-    'notice',
-    '--daemonize',
-    'no',
-  ];
-  const child = spawn('redis-server', [...common, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  return new Promise((resolve, reject) => {
-    child.once('error', (cause) => reject(new Error('redis-server cannot be started: is it installed?', { cause })));
-    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
-    let output = '';
-    child.stdout?.on('data', (chunk) => {
-      output += String(chunk);
-      if (output.includes('Ready to accept connections')) resolve(child);
-    });
-  });
-}
-
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await ended;
 }
 
 async function dumpAll(client: Redis): Promise<string> {

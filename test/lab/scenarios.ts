@@ -1,0 +1,34 @@
+// The laboratory's scenarios in the order they run.
+import type { Scenario } from './scenario.ts';
+import { alwaysUnauthorized, manySessions, oneSession } from './scenarios/expiry-storms.ts';
+import { manyLiveSessions, rollingRestart } from './scenarios/life-cycle.ts';
+import { lostReplyWithGrace, lostReplyWithoutGrace, lostWrite } from './scenarios/lost-messages.ts';
+import {
+  redisCutOff,
+  redisOutOfMemory,
+  redisPaused,
+  revocationBehindCutCable,
+  revocationEverywhere,
+} from './scenarios/outages.ts';
+import { holderKilled, logoutWhileRefreshHangs } from './scenarios/races.ts';
+import { clusterFailover, sentinelFailover } from './scenarios/topologies.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  oneSession,
+  manySessions,
+  alwaysUnauthorized,
+  logoutWhileRefreshHangs,
+  holderKilled,
+  lostReplyWithGrace,
+  lostReplyWithoutGrace,
+  lostWrite,
+  revocationEverywhere,
+  revocationBehindCutCable,
+  redisPaused,
+  redisOutOfMemory,
+  redisCutOff,
+  sentinelFailover,
+  clusterFailover,
+  rollingRestart,
+  manyLiveSessions,
+];

@@ -1,0 +1,178 @@
+// A rolling restart under load, and what a process with many live sessions weighs.
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { loadSettings } from '../../../src/config/load.ts';
+import { Secret } from '../../../src/kernel/secret.ts';
+import { createLogger } from '../../../src/observability/logger.ts';
+import { createRedisConnection, whenReady } from '../../../src/redis/redis-client.ts';
+import { createRedisSessionStore } from '../../../src/session/redis-session-store.ts';
+import { hashSessionId, newSessionId } from '../../../src/session/session-id.ts';
+import { createTokenSeal } from '../../../src/session/token-seal.ts';
+import { freePort } from '../../support/redis-server.ts';
+import { type GatewayProcess, LAB_KEY } from '../gateway-process.ts';
+import { inParallel, type LabAnswer, type LabClient, logIn, tally } from '../load.ts';
+import { createVerdict, EVENT, type Scenario, withLab } from '../scenario.ts';
+
+const REQUESTS_PER_SECOND = 200;
+const PROBE_MS = 50;
+
+export const rollingRestart: Scenario = {
+  name: `rolling restart of two instances under ${REQUESTS_PER_SECOND} requests/s`,
+  run: ({ repetitions }) =>
+    withLab({}, async ({ client, start }) => {
+      const ports = await Promise.all([freePort(), freePort()]);
+      const boot = (port: number) => start({ PORT: String(port), SHUTDOWN_DELAY: '1s' });
+      const gateways = await Promise.all(ports.map(boot));
+      const cookie = await logIn(client, gateways[0]?.url ?? '');
+      const balancer = startBalancer(
+        client,
+        gateways.map(({ url }) => url),
+      );
+      const pending: Promise<LabAnswer>[] = [];
+      const ticker = setInterval(() => {
+        pending.push(client.get(`${balancer.pick()}${EVENT}`, cookie));
+      }, 1_000 / REQUESTS_PER_SECOND);
+      const rounds = Math.min(repetitions, 10);
+      const exits: unknown[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        for (const [i, port] of ports.entries()) {
+          await balancer.untilReady(gateways.map(({ url }) => url));
+          const old = gateways[i] as GatewayProcess;
+          old.kill('SIGTERM');
+          exits.push(await old.ended);
+          gateways[i] = await boot(port);
+        }
+      }
+      clearInterval(ticker);
+      balancer.stop();
+      const answers = await Promise.all(pending);
+      const failed = answers.filter(({ status }) => status !== 200);
+      const { expect, violations } = createVerdict();
+      expect(failed.length === 0, `failed: ${JSON.stringify(tally(failed))}`);
+      expect(
+        exits.every((code) => code === 0),
+        `exit codes: ${exits.join(' ')}`,
+      );
+      return { numbers: { restarts: exits.length, requests: answers.length, failed: failed.length }, violations };
+    }),
+};
+
+/** What a load balancer does: probes readiness, takes the ready ones in turn. */
+function startBalancer(client: LabClient, urls: readonly string[]) {
+  let ready: readonly string[] = urls;
+  let next = 0;
+  let stopped = false;
+  const probing = (async () => {
+    while (!stopped) {
+      const states = await Promise.all(urls.map((url) => client.get(`${url}/health/ready`, '')));
+      const alive = urls.filter((_, i) => states[i]?.status === 200);
+      if (alive.length > 0) ready = alive;
+      await delay(PROBE_MS);
+    }
+  })();
+  return {
+    pick() {
+      next += 1;
+      return ready[next % ready.length] ?? '';
+    },
+    async untilReady(all: readonly string[]) {
+      while (!all.every((url) => ready.includes(url))) await delay(PROBE_MS);
+    },
+    stop() {
+      stopped = true;
+      return probing;
+    },
+  };
+}
+
+const LIMIT_MB = 150;
+const USER = { user_id: 'u', email: 'user@finvera.test', username: 'user', licensing_tier_id: 'standard' };
+
+export const manyLiveSessions: Scenario = {
+  name: 'memory of a process with many live sessions',
+  run: ({ sessions }) =>
+    withLab({}, async ({ redis, client, start }) => {
+      const cookies = await forgeSessions(redis.url, sessions);
+      const gateway = await start();
+      await logIn(client, gateway.url);
+      await delay(1_000);
+      const idle = rssMb(gateway.pid);
+      const answers = await inParallel(cookies, 64, (cookie) =>
+        client.get(`${gateway.url}/bff/session?slide=false`, cookie),
+      );
+      const loaded = rssMb(gateway.pid);
+      const metrics = await (await fetch(`${gateway.managementUrl}/metrics`)).text();
+      const cached = Number(/^finvera_gateway_cached_sessions (\d+)/m.exec(metrics)?.[1]);
+      const growth = loaded - idle;
+      const { expect, violations } = createVerdict();
+      expect(
+        answers.every(({ status }) => status === 200),
+        `answers: ${JSON.stringify(tally(answers))}`,
+      );
+      expect(growth <= LIMIT_MB, `${Math.round(growth)} MB above idle`);
+      const redisBytes = await bytesPerSession(redis.client);
+      return {
+        numbers: {
+          sessions,
+          'idle, MB': Math.round(idle),
+          'above idle, MB': Math.round(growth),
+          'in the process cache': cached,
+          'Redis bytes a session': redisBytes,
+        },
+        violations,
+      };
+    }),
+};
+
+/** Live sessions with tokens of 900 and 700 characters, written as the gateway writes them. */
+async function forgeSessions(url: string, count: number): Promise<string[]> {
+  const loaded = loadSettings({ env: { SESSION_KEYS: LAB_KEY } });
+  if (loaded.kind === 'invalid') throw new Error(loaded.problems.join('\n'));
+  const connection = createRedisConnection(new Secret(url), createLogger({ level: 'silent' }));
+  await whenReady(connection, 5_000);
+  const store = createRedisSessionStore(connection);
+  const seal = createTokenSeal(loaded.settings.sessionKeys);
+  const now = Date.now();
+  const end = now + 30 * 24 * 3_600_000;
+  const tokens = {
+    access: new Secret('a'.repeat(900)),
+    refresh: new Secret('r'.repeat(700)),
+    accessExpiresAt: now + 3_600_000,
+    accessLifeMs: 3_600_000,
+  };
+  const cookies = await inParallel(Array.from({ length: count }), 64, async (_, i) => {
+    const id = newSessionId();
+    const user = { ...USER, user_id: `user-${i}` };
+    const session = {
+      hash: hashSessionId(id),
+      version: 1,
+      publicId: `public-${i}`,
+      userId: user.user_id,
+      createdAt: now,
+      lastSeenAt: now,
+      absoluteExpiresAt: end,
+      ip: '192.0.2.1',
+      userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+      seal: await seal.seal(id, { user, tokens }),
+    };
+    await store.create(session, 12 * 3_600_000, 20);
+    return `__Host-finvera_session=${id}`;
+  });
+  connection.disconnect();
+  return cookies;
+}
+
+/** Session and index entry together, as Redis accounts for them. */
+async function bytesPerSession(client: Redis): Promise<number> {
+  const [, keys] = await client.scan('0', 'MATCH', '*', 'COUNT', '1000');
+  const session = keys.find((key) => key.endsWith(':session')) ?? '';
+  const index = keys.find((key) => key.includes(':user:')) ?? '';
+  const sizes = await Promise.all([session, index].map((key) => client.memory('USAGE', key)));
+  return sizes.reduce<number>((sum, size) => sum + Number(size ?? 0), 0);
+}
+
+function rssMb(pid: number): number {
+  const kilobytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  return kilobytes / 1_024;
+}
