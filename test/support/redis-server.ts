@@ -9,6 +9,8 @@ import { launchRedis } from './redis-process.ts';
 export interface TestRedis {
   readonly url: string;
   readonly port: number;
+  /** 0 without TLS. */
+  readonly tlsPort: number;
   /** A connection for the test itself. */
   readonly client: Redis;
   /** Keys with every value in them, as text: what a dump would show. */
@@ -25,6 +27,8 @@ export interface TestRedis {
 export interface TestRedisOptions {
   readonly args?: readonly string[];
   readonly password?: string;
+  /** Files; the plain port stays, for the test itself. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
 }
 
 /** Nothing is saved, and nobody else can reach it. */
@@ -53,8 +57,22 @@ export function freePort(): Promise<number> {
   });
 }
 
-export async function startRedis({ args = [], password }: TestRedisOptions = {}): Promise<TestRedis> {
-  const port = await freePort();
+export async function startRedis({ args = [], password, tls }: TestRedisOptions = {}): Promise<TestRedis> {
+  const [port, tlsPort] = await Promise.all([freePort(), tls ? freePort() : 0]);
+  const tlsArgs = tls
+    ? [
+        '--tls-port',
+        String(tlsPort),
+        '--tls-cert-file',
+        tls.cert,
+        '--tls-key-file',
+        tls.key,
+        '--tls-ca-cert-file',
+        tls.ca,
+        '--tls-auth-clients',
+        'no',
+      ]
+    : [];
   const folder = mkdtempSync(join(tmpdir(), 'finvera-redis-'));
   const launch = () =>
     launchRedis([
@@ -64,6 +82,7 @@ export async function startRedis({ args = [], password }: TestRedisOptions = {})
       '--dir',
       folder,
       ...(password ? ['--requirepass', password] : []),
+      ...tlsArgs,
       ...args,
     ]);
   let child = await launch();
@@ -73,6 +92,7 @@ export async function startRedis({ args = [], password }: TestRedisOptions = {})
   return {
     url,
     port,
+    tlsPort,
     client,
     dump: () => dumpAll(client),
     pause: () => child.kill('SIGSTOP'),
