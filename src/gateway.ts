@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { DestinationStream } from 'pino';
-import type { RouteSettings, Settings } from './config/settings.ts';
+import { watchSessionKeys } from './config/session-keys-file.ts';
+import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
 import { type CircuitBreaker, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
@@ -14,10 +15,14 @@ import { createStaticFolder } from './frontend/static-folder.ts';
 import { createAuthenticate } from './guards/authenticate.ts';
 import { createLoginThrottle } from './guards/login-throttle.ts';
 import { formFault } from './guards/message-form.ts';
+import { createStuffingWatch } from './guards/stuffing-watch.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import { GatewayError } from './kernel/errors.ts';
 import { closeServer } from './lifecycle/connections.ts';
 import { createDrain } from './lifecycle/drain.ts';
+import type { Audit } from './observability/audit.ts';
+import { withRefreshAudit, withSessionAudit } from './observability/audit-reports.ts';
+import { createAuditTrail } from './observability/audit-trail.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createManagementHandler } from './observability/management.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
@@ -44,13 +49,15 @@ import { createRedisSessionStore } from './session/redis-session-store.ts';
 import { createSessionCache, type SessionCache } from './session/session-cache.ts';
 import { createSessionCookie } from './session/session-cookie.ts';
 import { createSessions } from './session/sessions.ts';
-import { createTokenSeal } from './session/token-seal.ts';
+import { createTokenSeal, type TokenSeal } from './session/token-seal.ts';
 
 export interface GatewayOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: DestinationStream;
+  /** Where audit lines go that the settings send to standard output. Default: to the log lines. */
+  readonly auditDestination?: DestinationStream;
   /** Human-readable lines instead of JSON. */
   readonly prettyLog?: boolean;
 }
@@ -75,10 +82,14 @@ export interface Gateway {
 
 const STORE_WAIT_MS = 2_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+const LOGIN_BODY_TIMEOUT_MS = 15_000;
+/** How often slow ones are looked for: the most that the timeout is late. */
+const CHECK_CONNECTIONS_MS = 3_000;
 /** Longer than the idle time of common load balancers (60 s): the side that reuses a connection must not be the last to know. */
 const KEEP_ALIVE_MS = 65_000;
 const ALL_METHODS = ['GET', 'HEAD'];
 
+/** @throws Error where the audit file cannot be opened */
 export function createGateway(settings: Settings, options: GatewayOptions = {}): Gateway {
   const clock = options.clock ?? systemClock;
   const log = createLogger({
@@ -88,13 +99,15 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   });
   const metrics = createMetrics();
   const drain = createDrain();
+  const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log);
   const frontend = createFrontend(settings.frontend);
-  const { app, health, finvera, forwarder, coordinator } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile } = assemble({
     settings,
     clock,
     log,
     metrics,
+    audit,
     redis,
     channel,
     frontend,
@@ -102,7 +115,16 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   });
 
   const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS },
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      // Any other Upgrade, such as h2c, is ignored and the request answered (RFC 9110 §7.8).
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+      // Left to the pipeline: Node would answer 400 by itself without a body.
+      requireHostHeader: false,
+    },
     app,
   );
   server.on('checkContinue', (req, res) => {
@@ -138,12 +160,14 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
       drain.begin();
       closing ??= (async () => {
         const deadline = performance.now() + limitMs;
+        keysFile.stop();
         const isWhole = await closeServer(server, limitMs);
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);
         channel.close();
         redis?.disconnect();
         await closeServer(management, 0);
+        audit.close();
         return isWhole;
       })();
       return closing;
@@ -156,26 +180,30 @@ interface AssemblyParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly audit: Audit;
   readonly redis: RedisConnection | undefined;
   readonly channel: InvalidationChannel;
   readonly frontend: Frontend | undefined;
   readonly isDraining: () => boolean;
 }
 
-function assemble({ settings, clock, log, metrics, redis, channel, frontend, isDraining }: AssemblyParts) {
+function assemble(parts: AssemblyParts) {
+  const { settings, clock, log, metrics, audit, redis, channel, frontend, isDraining } = parts;
   const times = { idleTimeoutMs: settings.sessionIdleTimeout, absoluteTimeoutMs: settings.sessionAbsoluteTimeout };
   const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
   keepCacheTrue(cache, channel);
   showGauges(metrics, cache, channel);
+  const seal = createTokenSeal(settings.sessionKeys, clock);
+  const keysFile = followKeysFile(parts, seal, cache);
   const sessions = createSessions({
     store: redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
-    seal: createTokenSeal(settings.sessionKeys),
+    seal,
     cache,
     clock,
     times,
     maxPerUser: settings.sessionMaxPerUser,
-    observer: createSessionReport(log, metrics),
+    observer: withSessionAudit(createSessionReport(log, metrics), audit),
   });
   const finvera = createFinveraClient({
     url: settings.finveraUrl,
@@ -195,7 +223,7 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
     lock: redis ? createRedisLock(redis) : createMemoryLock(),
     clock,
     aheadMs: settings.refreshAhead,
-    observer: createRefreshReport(log, metrics),
+    observer: withRefreshAudit(createRefreshReport(log, metrics), audit),
   });
   const authenticate = createAuthenticate(sessions, cookie);
   const throttle = createLoginThrottle({
@@ -203,7 +231,17 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
     address: settings.loginLimitAddress,
     redis,
   });
-  const login = createLogin({ finvera, sessions, cookie, throttle, clock, metrics });
+  const login = createLogin({
+    bodyTimeoutMs: Math.min(settings.finveraBodyTimeout, LOGIN_BODY_TIMEOUT_MS),
+    finvera,
+    sessions,
+    cookie,
+    throttle,
+    stuffing: createStuffingWatch(clock, settings.loginLimitAddress?.windowMs),
+    clock,
+    metrics,
+    audit,
+  });
   const health = createHealth({ sessions, finveraUrl: settings.finveraUrl, isDraining });
   const sessionParts = { authenticate, coordinator, cookie };
   const forwardParts = { ...sessionParts, forwarder, settings, metrics };
@@ -222,9 +260,41 @@ function assemble({ settings, clock, log, metrics, redis, channel, frontend, isD
     health,
     isDraining,
     metrics,
+    audit,
     logRequest: createRequestLog(log, metrics),
   });
-  return { app, health, finvera, forwarder, coordinator };
+  return { app, health, finvera, forwarder, coordinator, keysFile };
+}
+
+/** Keys of a file change without a restart; those of a variable cannot. */
+function followKeysFile(
+  { settings, log, metrics, audit }: AssemblyParts,
+  seal: TokenSeal,
+  cache: SessionCache,
+): { stop(): void } {
+  const { sessionKeysFile: path, sessionKeys: keys } = settings;
+  const show = (inForce: readonly SessionKey[]) => {
+    metrics.sessionKeys.reset();
+    for (const [i, { kid }] of inForce.entries()) metrics.sessionKeys.set({ kid }, i === 0 ? 1 : 0);
+  };
+  show(keys);
+  if (path === undefined) return { stop() {} };
+  return watchSessionKeys({
+    path,
+    keys,
+    onKeys(changed) {
+      seal.replaceKeys(changed);
+      // A key that was taken out ends its sessions now, not when they leave the cache.
+      cache.clear();
+      show(changed);
+      const kids = changed.map(({ kid }) => kid).join(',');
+      audit.record('session_keys_changed', { kids, by: 'operator' });
+      log.info({ event: 'session_keys_changed', kids }, 'session keys changed');
+    },
+    onProblem(problem) {
+      log.error({ event: 'session_keys_refused', error: problem }, 'the session keys in force stay');
+    },
+  });
 }
 
 const BREAKER_LEVELS = { closed: 0, 'half-open': 1, open: 2 } as const;
@@ -287,7 +357,7 @@ function createUpgradeHandler(routes: readonly RouteSettings[], frontend: Fronte
     const decision = decidePath(req.url ?? '');
     if (decision.kind !== 'path') return void refuseSocket(new GatewayError('invalid_request'), socket);
     const { decoded } = decision.path;
-    const isOurs = decoded === '/stream' || areaOf(decoded, routeTable) !== 'other';
+    const isOurs = decoded === '/stream' || areaOf(decoded, routeTable.match(decoded)) !== 'other';
     if (isOurs || !frontend?.upgrade) return void refuseSocket(new GatewayError('not_found'), socket);
     socket.on('error', () => socket.destroy());
     frontend.upgrade(req, socket, head);

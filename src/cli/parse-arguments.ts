@@ -14,10 +14,18 @@ export type Flag = keyof typeof FLAGS;
 export type Arguments =
   | { readonly kind: 'start' }
   | { readonly kind: 'command'; readonly flag: Flag }
+  | { readonly kind: 'verify-audit'; readonly files: readonly string[]; readonly checkpoints: readonly Checkpoint[] }
   | { readonly kind: 'invalid'; readonly problem: string };
 
-/** @param argv what follows `node dist/main.js`. One flag at most. */
+/** A line of the audit trail that was written down elsewhere. */
+export interface Checkpoint {
+  readonly seq: number;
+  readonly mac: string;
+}
+
+/** @param argv what follows `node dist/main.js`. One flag at most, or the command `audit verify`. */
 export function parseArguments(argv: readonly string[]): Arguments {
+  if (argv[0] === 'audit') return parseAudit(argv.slice(1));
   const unknown = argv.find((argument) => !isFlag(argument) && argument !== '-h');
   if (unknown !== undefined) {
     // What follows `=`, or stands there bare, may be a secret that was meant for a variable: it is not repeated.
@@ -31,6 +39,28 @@ export function parseArguments(argv: readonly string[]): Arguments {
   return { kind: 'command', flag: isFlag(first) ? first : '--help' };
 }
 
+function parseAudit([command, ...rest]: readonly string[]): Arguments {
+  if (command !== 'verify') return { kind: 'invalid', problem: 'audit has one command: verify.' };
+  const files: string[] = [];
+  const checkpoints: Checkpoint[] = [];
+  for (let i = 0; i < rest.length; i += 1) {
+    const argument = rest[i] ?? '';
+    if (argument !== '--checkpoint' && argument.startsWith('-')) {
+      return { kind: 'invalid', problem: 'audit verify knows one flag: --checkpoint SEQ:MAC.' };
+    }
+    if (argument !== '--checkpoint') {
+      files.push(argument);
+      continue;
+    }
+    i += 1;
+    const [, seq, mac] = /^(\d{1,15}):([A-Za-z0-9_-]{43})$/.exec(rest[i] ?? '') ?? [];
+    if (mac === undefined) return { kind: 'invalid', problem: '--checkpoint is SEQ:MAC, as the log holds them.' };
+    checkpoints.push({ seq: Number(seq), mac });
+  }
+  if (files.length === 0) return { kind: 'invalid', problem: 'audit verify needs a file.' };
+  return { kind: 'verify-audit', files, checkpoints };
+}
+
 function isFlag(argument: string): argument is Flag {
   return Object.hasOwn(FLAGS, argument);
 }
@@ -40,11 +70,15 @@ export function usage(): string {
   const flags = Object.entries(FLAGS).map(([flag, does]) => `  ${flag.padEnd(width)}  ${does}`);
   return [
     'Usage: node dist/main.js [flag]',
+    '       node dist/main.js audit verify FILE… [--checkpoint SEQ:MAC]…',
     '',
     'Starts the Finvera gateway. Settings come from environment variables, a YAML file named by GATEWAY_CONFIG',
     'and the defaults in config/gateway.yaml; docs/configuration.md describes each.',
     '',
     ...flags,
+    '',
+    'audit verify reads audit files, oldest first, and names every line that is missing, changed or moved',
+    '(exit 0: none, 1: some, 2: cannot tell). It needs SESSION_KEYS or SESSION_KEYS_FILE with the keys of that time.',
     '',
   ].join('\n');
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type LoadedSettings, type LoadOptions, loadSettings } from '../config/load.ts';
 import { type Flag, parseArguments, usage } from './parse-arguments.ts';
 import { printSettings } from './print-settings.ts';
+import { verifyAudit } from './verify-audit.ts';
 
 export interface CommandOptions extends LoadOptions {
   readonly stdout: Output;
@@ -28,6 +29,7 @@ export async function runCommand(argv: readonly string[], options: CommandOption
     options.stderr.write(`${parsed.problem}\n\n${usage()}`);
     return INVALID_USAGE;
   }
+  if (parsed.kind === 'verify-audit') return await verifyAudit(parsed, options);
   return COMMANDS[parsed.flag](options);
 }
 

@@ -1,5 +1,6 @@
 /** Runs the gateway as a process: settings, listeners, signals and exit codes. */
 import { loadSettings } from '../config/load.ts';
+import type { Settings } from '../config/settings.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { describeFindings, packageVersion, runCommand } from './run-command.ts';
 
@@ -19,7 +20,8 @@ export async function startProcess(): Promise<void> {
     return;
   }
   const { settings } = loaded;
-  const gateway = createGateway(settings, { prettyLog: stdout.isTTY === true });
+  const gateway = build(settings);
+  if (!gateway) return;
   handleEnds(gateway, settings.shutdownDelay, settings.shutdownTimeout);
   try {
     const { port, managementPort } = await gateway.listen();
@@ -44,17 +46,32 @@ export async function startProcess(): Promise<void> {
   }
 }
 
+/** Undefined where it cannot be built; why is said. */
+function build(settings: Settings): Gateway | undefined {
+  try {
+    return createGateway(settings, { prettyLog: process.stdout.isTTY === true });
+  } catch (error) {
+    process.stderr.write(`problem: ${error instanceof Error ? error.message : 'unknown reason'}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
 /** SIGTERM and SIGINT: not ready at once, a pause for the balancer, finish, exit 0. A second one: exit now. An uncaught error: exit 1. */
 function handleEnds(gateway: Gateway, delayMs: number, timeoutMs: number): void {
   let ending = false;
+  const exit = (code: number): never => {
+    gateway.log.flush();
+    process.exit(code);
+  };
   const end = async (code: number, pauseMs: number) => {
-    if (ending) process.exit(code === 0 ? FORCED_EXIT : code);
+    if (ending) exit(code === 0 ? FORCED_EXIT : code);
     ending = true;
     gateway.beginDrain();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     const isWhole = await gateway.close(timeoutMs);
     gateway.log.info({ event: 'stopped', outcome: isWhole ? 'finished' : 'cut' }, 'stopped');
-    process.exit(code);
+    exit(code);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -5,11 +5,19 @@ import type { AttemptLimit, RouteSettings, Settings } from './settings.ts';
 
 type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
 
-export function assembleSettings(values: Values, routes: readonly RouteSettings[], production: boolean): Settings {
+/** What decides beside the values. */
+export interface Circumstances {
+  readonly routes: readonly RouteSettings[];
+  readonly production: boolean;
+  /** Where the session keys are from a file: its path. */
+  readonly sessionKeysFile: string | undefined;
+}
+
+export function assembleSettings(values: Values, { routes, production, sessionKeysFile }: Circumstances): Settings {
   const { finveraApiKey, redisUrl, publicUrl, frontend, loginLimitAccount, loginLimitAddress, ...plain } = values;
   return {
     ...plain,
-    ...present({ finveraApiKey, redisUrl, publicUrl, frontend }),
+    ...present({ finveraApiKey, redisUrl, publicUrl, frontend, sessionKeysFile }),
     ...present({ loginLimitAccount: limited(loginLimitAccount), loginLimitAddress: limited(loginLimitAddress) }),
     production,
     finveraStreamUrl: values.finveraStreamUrl ?? values.finveraUrl.replace(/^http/, 'ws'),

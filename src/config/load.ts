@@ -7,6 +7,7 @@ import { crossCheck } from './cross-checks.ts';
 import { type Environment, errorCode, type ReadFile, readEnvironment, variable } from './environment-source.ts';
 import { parseRoutes } from './route-schema.ts';
 import { definitionOf, SETTING_NAMES, SETTINGS, type SettingName, type Values } from './schema.ts';
+import type { ReadKeys } from './session-keys.ts';
 import type { RouteSettings, Settings } from './settings.ts';
 import { type Source, splitList, type Written } from './written.ts';
 import { readYamlSource, type YamlSource } from './yaml-source.ts';
@@ -39,6 +40,7 @@ export type LoadedSettings =
       readonly warnings: readonly string[];
     };
 
+const KEYS_FILE = 'SESSION_KEYS_FILE';
 const SHIPPED_NAME = 'config/gateway.yaml';
 /** The same from `src/config` and from `dist/config`. */
 const SHIPPED_FILE = fileURLToPath(new URL(`../../${SHIPPED_NAME}`, import.meta.url));
@@ -73,10 +75,25 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const values = { ...valued.values, frontend: frontend.value };
   return {
     kind: 'ok',
-    settings: assembleSettings(values, routed.routes, production),
+    settings: assembleSettings(values, {
+      routes: routed.routes,
+      production,
+      sessionKeysFile: valued.origins.sessionKeys === KEYS_FILE ? resolve(cwd, env[KEYS_FILE] ?? '') : undefined,
+    }),
     origins: { ...valued.origins, routes: routed.origin },
     warnings,
   };
+}
+
+/** The session keys alone, for a command that needs nothing else of the settings. */
+export function loadSessionKeys({ env = process.env, readFile = readFromDisk, cwd = '' }: LoadOptions = {}): ReadKeys {
+  const { SESSION_KEYS, SESSION_KEYS_FILE } = env;
+  const source = readEnvironment({ SESSION_KEYS, SESSION_KEYS_FILE }, (path) => readFile(resolve(cwd, path)));
+  const { values, problems } = readValues(source.written);
+  const [problem] = [...source.problems, ...problems];
+  if (problem !== undefined) return { kind: 'invalid', problem };
+  if (values.sessionKeys) return { kind: 'keys', keys: values.sessionKeys };
+  return { kind: 'invalid', problem: 'SESSION_KEYS is not set, nor SESSION_KEYS_FILE' };
 }
 
 const NOTHING: YamlSource = { written: [], problems: [], unread: [], warnings: [] };

@@ -1,7 +1,7 @@
 /** Every setting, once: name, variable, kind, bounds, default, sentence. How they are found is `load.ts`; what they mean together `cross-checks.ts`. */
 import { baseUrl, frontend, listenHost, origin, proxyAddress, redisUrl } from './addresses.ts';
 import { apiKey, sessionKeys } from './session-keys.ts';
-import { attemptLimit, boolean, duration, integer, list, oneOf, size, type ValueKind } from './values.ts';
+import { attemptLimit, auditLog, boolean, duration, integer, list, oneOf, size, type ValueKind } from './values.ts';
 
 export interface SettingDefinition<T = unknown> {
   readonly group: string;
@@ -238,6 +238,14 @@ export const SETTINGS = {
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     byDefault: 'info',
     meaning: 'The least severe log lines that are written.',
+  },
+  auditLog: {
+    group: 'Process',
+    variable: 'AUDIT_LOG',
+    kind: auditLog,
+    byDefault: '-',
+    meaning:
+      'Where the audit trail goes: - is standard output, in lines marked with log audit; a file is appended to. A relative file is one of the working directory.',
   },
 } as const satisfies Record<string, SettingDefinition>;
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Secret } from '../kernel/secret.ts';
 import type { SessionKey } from './settings.ts';
 import { list, refuse, textKind, type ValueKind } from './values.ts';
+import { splitList } from './written.ts';
 
 const KEY_BYTES = 32;
 
@@ -30,6 +31,18 @@ export const sessionKeys: ValueKind<readonly SessionKey[]> = {
     return keys;
   }),
 };
+
+export type ReadKeys =
+  | { readonly kind: 'keys'; readonly keys: readonly SessionKey[] }
+  /** What the text must be; repeats nothing of it. */
+  | { readonly kind: 'invalid'; readonly problem: string };
+
+/** Reads what a file of keys holds, as `SESSION_KEYS_FILE` is read at start. */
+export function readSessionKeys(text: string): ReadKeys {
+  const parsed = sessionKeys.schema.safeParse(splitList(text));
+  if (parsed.success) return { kind: 'keys', keys: parsed.data };
+  return { kind: 'invalid', problem: parsed.error.issues.map(({ message }) => message).join('; ') };
+}
 
 /** Visible ASCII only: a line break in it would be one in a request header. */
 export const apiKey: ValueKind<Secret> = textKind(

@@ -50,6 +50,8 @@ export interface Settings {
   readonly sessionStore: 'redis' | 'memory';
   /** Newest first; the first seals, all open. Never empty: without the setting it holds one random key. */
   readonly sessionKeys: readonly SessionKey[];
+  /** The absolute path they are from, where that is SESSION_KEYS_FILE: a change there is picked up. */
+  readonly sessionKeysFile?: string;
   /** True where `sessionKeys` was made up at start, so that sessions die with the process. */
   readonly sessionKeysAreRandom: boolean;
   readonly sessionIdleTimeout: number;
@@ -71,6 +73,8 @@ export interface Settings {
   readonly loginLimitAccount?: AttemptLimit;
   readonly loginLimitAddress?: AttemptLimit;
   readonly logLevel: LogLevel;
+  /** `-`: standard output, `off`, or the path of a file. */
+  readonly auditLog: string;
   readonly finveraConnectTimeout: number;
   readonly finveraHeadersTimeout: number;
   readonly finveraBodyTimeout: number;

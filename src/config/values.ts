@@ -120,6 +120,11 @@ export const attemptLimit: ValueKind<AttemptLimit | 'off'> = textKind<AttemptLim
   (limit) => (limit === 'off' ? 'off' : `${limit.points}/${formatDuration(limit.windowMs)}`),
 );
 
+/** A name that is nearly one of the two words would be a file that nobody looks for. */
+export const auditLog: ValueKind<string> = textKind('-, off or the path of a file', (text) =>
+  text === '' || /^(on|no|none|false|true|stdout|stderr)$/i.test(text) || text.includes('\0') ? undefined : text,
+);
+
 function within(value: number | undefined, min: number, max: number): number | undefined {
   return value !== undefined && value >= min && value <= max ? value : undefined;
 }

@@ -6,6 +6,7 @@ import { errors, Pool } from 'undici';
 import { z } from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import type { Secret } from '../kernel/secret.ts';
+import { VIA } from '../kernel/via.ts';
 import type { Failure, LoginOutcome, RefreshOutcome, ValidateOutcome } from './exchange-outcome.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { extractTokens } from './token-extraction.ts';
@@ -61,6 +62,8 @@ type Answer =
       /** Undefined where the body is not whole or not JSON. */
       readonly body: unknown;
       readonly whole: boolean;
+      /** The time ran out inside the body. */
+      readonly late?: boolean;
       readonly receivedAt: number;
     }
   /** Not sent: Finvera has failed too often a moment ago. */
@@ -110,6 +113,7 @@ export function createFinveraClient({
         path: basePath + call.path,
         headers: {
           accept: 'application/json',
+          via: VIA,
           ...call.headers,
           ...(requestId ? { 'x-request-id': requestId } : {}),
           ...(clientIp ? { 'x-forwarded-for': clientIp } : {}),
@@ -118,7 +122,7 @@ export function createFinveraClient({
         signal,
       });
       answered = true;
-      const { text, whole } = await readBounded(response.body, signal);
+      const { text, whole } = await readBounded(response.body);
       const setCookie = response.headers['set-cookie'] ?? [];
       const retryAfter = response.headers['retry-after'];
       const receivedAt = clock.now();
@@ -129,6 +133,7 @@ export function createFinveraClient({
         setCookies: Array.isArray(setCookie) ? setCookie : [setCookie],
         body: whole ? parseJson(text) : undefined,
         whole,
+        late: !whole && signal.aborted,
         receivedAt,
       };
     } catch (cause) {
@@ -156,11 +161,8 @@ export function createFinveraClient({
   };
 }
 
-/** Reads at most 64 KiB; a body that is cut off is told apart from a whole one (RFC 9112 §8), a late one throws. */
-async function readBounded(
-  body: AsyncIterable<Buffer>,
-  signal: AbortSignal,
-): Promise<{ text: string; whole: boolean }> {
+/** Reads at most 64 KiB; a body that is cut off or late is told apart from a whole one (RFC 9112 §8). */
+async function readBounded(body: AsyncIterable<Buffer>): Promise<{ text: string; whole: boolean }> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -169,8 +171,7 @@ async function readBounded(
       if (bytes > MAX_ANSWER_BYTES) return { text: '', whole: false };
       chunks.push(chunk);
     }
-  } catch (cause) {
-    if (signal.aborted) throw cause;
+  } catch {
     return { text: '', whole: false };
   }
   return { text: Buffer.concat(chunks).toString('utf8'), whole: true };
@@ -214,7 +215,7 @@ function readFailure(answer: Answer): Failure {
   const retry = answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
   if (answer.status === 429) return { kind: 'rate_limited', ...retry };
   if (answer.status >= 500) return { kind: 'unavailable', ...retry };
-  return { kind: 'invalid' };
+  return { kind: answer.late ? 'timeout' : 'invalid' };
 }
 
 const isRejection = (answer: Answer): answer is Answer & { kind: 'answer' } =>
@@ -232,7 +233,7 @@ export function readLogin(answer: Answer): LoginOutcome {
   return readFailure(answer);
 }
 
-/** Tokens in the cookies of an answer whose body was cut off still count: to drop them would lose a rotated refresh token. */
+/** Tokens in the cookies of an answer whose body was cut off or late still count: to drop them would lose a rotated refresh token. */
 export function readRefresh(answer: Answer): RefreshOutcome {
   if (isRejection(answer) && answer.status !== 422) return { kind: 'rejected', status: answer.status };
   if (isSuccess(answer)) {

@@ -6,6 +6,9 @@ import type { Socket } from 'node:net';
 
 const listeners = new WeakMap<Socket, Set<() => void>>();
 
+/** How many requests of this connection are waited for: more than one only where the client pipelines. */
+export const openRequestsOn = (socket: Socket): number => listeners.get(socket)?.size ?? 0;
+
 /** Calls `onGone` once if the socket closes before the returned function is called. */
 export function whenGone(socket: Socket, onGone: () => void): () => void {
   if (socket.destroyed) {

@@ -1,7 +1,8 @@
 /**
- * What of a request's headers reaches Finvera and what of an answer's reaches the browser: two ordered lists of named
- * passes, **strip first, then add**, so that a client cannot strip what is added (`Connection: authorization`). Pure.
+ * What of a request's headers reaches Finvera and what of an answer's reaches the browser: lists of named rules,
+ * **strip first, then add**, so that a client cannot strip what is added (`Connection: authorization`). Pure.
  */
+import { VIA } from '../kernel/via.ts';
 
 /** Names and values in turn, as Node's `rawHeaders` and as undici takes them. */
 export type HeaderList = readonly string[];
@@ -22,6 +23,8 @@ export interface ResponseContext {
   readonly status: number;
   /** Origin and base path of Finvera, to make its own locations relative. */
   readonly upstream: URL;
+  /** The server's key, where it went along: it never comes back. */
+  readonly apiKey?: string;
 }
 
 type Predicate = (lowerName: string) => boolean;
@@ -78,82 +81,85 @@ const CLIENT_CLAIM_PREFIXES = [
   'sec-websocket-',
 ];
 
-const isHopByHop: Predicate = (name) => HOP_BY_HOP.has(name);
-
 /** CGI and WSGI servers read `X_User_Id` as `X-User-Id`: names with an underscore are weighed as their twin. */
+const twinOf = (name: string): string => (name.includes('_') ? name.replaceAll('_', '-') : name);
+
+const isHopByHop: Predicate = (name) => HOP_BY_HOP.has(twinOf(name)) || name === 'content_length';
+
 export const isClientClaim: Predicate = (name) => {
-  const twin = name.includes('_') ? name.replaceAll('_', '-') : name;
+  const twin = twinOf(name);
   return CLIENT_CLAIMS.has(twin) || CLIENT_CLAIM_PREFIXES.some((prefix) => twin.startsWith(prefix));
 };
 
 /** Content-Length stays even where Connection names it: to drop it while the body is piped would desynchronise (DS-4). */
 const NEVER_NAMED = new Set(['content-length', 'content-type', 'host', 'cache-control']);
 
-/** The fields that Connection names are for this hop only. */
-function namedByConnection(headers: HeaderList): ReadonlySet<string> {
-  const named = new Set<string>();
+/** The fields that Connection names are for this hop only; undefined where it names none. */
+function namedByConnection(headers: HeaderList): ReadonlySet<string> | undefined {
+  let named: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() !== 'connection') continue;
-    for (const option of (headers[i + 1] ?? '').split(',')) {
+    const field = headers[i] as string;
+    if (field.length !== 10 || field.toLowerCase() !== 'connection') continue;
+    for (const option of (headers[i + 1] as string).split(',')) {
       const name = option.trim().toLowerCase();
-      if (name !== '' && !NEVER_NAMED.has(name)) named.add(name);
+      if (name === '' || NEVER_NAMED.has(name)) continue;
+      named ??= new Set();
+      named.add(name);
     }
   }
   return named;
 }
 
-function dropWhere(headers: HeaderList, isDropped: Predicate): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] ?? '';
-    if (!isDropped(name.toLowerCase())) kept.push(name, headers[i + 1] ?? '');
-  }
-  return kept;
+/** Names are chosen by clients: what is remembered of them is bounded. */
+const MAX_REMEMBERED_NAMES = 2_000;
+
+/** What follows from a name alone is decided once: names are few and requests are many. */
+function remember<T extends string | boolean>(decide: (lowerName: string) => T): (name: string) => T {
+  const decided = new Map<string, T>();
+  return (name) => {
+    const known = decided.get(name);
+    if (known !== undefined) return known;
+    const verdict = decide(name.toLowerCase());
+    if (decided.size < MAX_REMEMBERED_NAMES) decided.set(name, verdict);
+    return verdict;
+  };
 }
 
-type RequestPass = (headers: HeaderList, context: RequestContext) => HeaderList;
+/** The first half of the policy: a field that any of these names is not passed. */
+const REQUEST_STRIPS: readonly Predicate[] = [isHopByHop, isClientClaim];
+const isStripped = remember((name) => REQUEST_STRIPS.some((strips) => strips(name)));
 
-const dropConnectionNamed = (headers: HeaderList): HeaderList => {
-  const named = namedByConnection(headers);
-  return named.size === 0 ? headers : dropWhere(headers, (name) => named.has(name));
+type RequestAddition = (headers: string[], context: RequestContext) => void;
+
+const addBearer: RequestAddition = (headers, { bearer }) => {
+  if (bearer !== undefined) headers.push('Authorization', `Bearer ${bearer}`);
 };
-const dropHopByHop = (headers: HeaderList): HeaderList => dropWhere(headers, isHopByHop);
-const dropClientClaims = (headers: HeaderList): HeaderList => dropWhere(headers, isClientClaim);
 
-const addBearer: RequestPass = (headers, { bearer }) =>
-  bearer === undefined ? headers : [...headers, 'Authorization', `Bearer ${bearer}`];
+const addForwarding: RequestAddition = (headers, { clientIp, proto, host }) => {
+  const node = clientIp.includes(':') ? `"[${clientIp}]"` : clientIp;
+  headers.push('X-Forwarded-For', clientIp, 'X-Forwarded-Proto', proto, 'X-Forwarded-Host', host);
+  headers.push('Forwarded', `for=${node};proto=${proto};host="${host}"`, 'Via', VIA);
+};
 
-const addForwarding: RequestPass = (headers, { clientIp, proto, host }) => [
-  ...headers,
-  'X-Forwarded-For',
-  clientIp,
-  'X-Forwarded-Proto',
-  proto,
-  'X-Forwarded-Host',
-  host,
-  'Forwarded',
-  `for=${clientIp.includes(':') ? `"[${clientIp}]"` : clientIp};proto=${proto};host="${host}"`,
-  'Via',
-  '1.1 finvera-gateway',
-];
+const addTrace: RequestAddition = (headers, { requestId, traceparent }) => {
+  headers.push('X-Request-Id', requestId);
+  if (traceparent !== undefined) headers.push('traceparent', traceparent);
+};
 
-const addTrace: RequestPass = (headers, { requestId, traceparent }) =>
-  traceparent === undefined
-    ? [...headers, 'X-Request-Id', requestId]
-    : [...headers, 'X-Request-Id', requestId, 'traceparent', traceparent];
+/** The second half: after everything the client sent has been weighed. */
+const REQUEST_ADDITIONS: readonly RequestAddition[] = [addBearer, addForwarding, addTrace];
 
-const REQUEST_PASSES: readonly RequestPass[] = [
-  dropConnectionNamed,
-  dropHopByHop,
-  dropClientClaims,
-  addBearer,
-  addForwarding,
-  addTrace,
-];
-
-/** @param headers the client's `rawHeaders`. */
-export function requestHeaders(headers: HeaderList, context: RequestContext): HeaderList {
-  return REQUEST_PASSES.reduce((passed, pass) => pass(passed, context), headers);
+/** @param headers the client's `rawHeaders`. One walk over them for all strips: this runs on every request. */
+export function requestHeaders(headers: HeaderList, context: RequestContext): string[] {
+  const named = namedByConnection(headers);
+  const passed: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (isStripped(name) || named?.has(name.toLowerCase())) continue;
+    passed.push(name, headers[i + 1] as string);
+  }
+  for (const add of REQUEST_ADDITIONS) add(passed, context);
+  return passed;
 }
 
 /** Cookies are ours to set; who serves is nobody's business; CORS and site data are for the gateway's origin to decide. */
@@ -193,48 +199,64 @@ const UPSTREAM_CLAIMS = new Set([
 const UNSAFE_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/;
 const NAME_FORM = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-type ResponsePass = (headers: HeaderList, context: ResponseContext) => HeaderList;
+/** What becomes of an upstream's field, by its name. */
+type ResponseVerdict = 'drop' | 'pass' | 'location' | 'length' | 'cache-control';
 
-const dropUpstreamClaims: ResponsePass = (headers) =>
-  dropWhere(headers, (name) => UPSTREAM_CLAIMS.has(name) || name.startsWith('access-control-'));
+const isUpstreamClaim: Predicate = (name) => UPSTREAM_CLAIMS.has(name) || name.startsWith('access-control-');
+const isNoName: Predicate = (name) => !NAME_FORM.test(name);
+const RESPONSE_STRIPS: readonly Predicate[] = [isHopByHop, isUpstreamClaim, isNoName];
 
-const dropUnsafe: ResponsePass = (headers) => {
-  const kept: string[] = [];
+const responseVerdict = remember((name): ResponseVerdict => {
+  if (RESPONSE_STRIPS.some((strips) => strips(name))) return 'drop';
+  if (name === 'location' || name === 'content-location') return 'location';
+  if (name === 'content-length') return 'length';
+  return name === 'cache-control' ? 'cache-control' : 'pass';
+});
+
+/**
+ * @param headers the upstream's headers as they came. One walk over them: strips, then what depends on the value, then
+ *   what nobody said: an answer to an authenticated request is kept by nobody (ASVS 14.3.2).
+ */
+export function responseHeaders(headers: HeaderList, context: ResponseContext): string[] {
+  const named = namedByConnection(headers);
+  const passed: string[] = [];
+  let hasCacheControl = false;
   for (let i = 0; i < headers.length; i += 2) {
-    const [name = '', value = ''] = headers.slice(i, i + 2);
-    if (NAME_FORM.test(name) && !UNSAFE_VALUE.test(value)) kept.push(name, value);
+    const name = headers[i] as string;
+    const verdict = responseVerdict(name);
+    if (verdict === 'drop' || named?.has(name.toLowerCase())) continue;
+    // 204 has no body and so no length (RFC 9110 §8.6): a reader that believed one would wait for bytes that never come.
+    if (verdict === 'length' && context.status === 204) continue;
+    const value = passValue(headers[i + 1] as string, verdict, context);
+    if (value === undefined) continue;
+    if (verdict === 'cache-control') hasCacheControl = true;
+    passed.push(name, value);
   }
-  return kept;
-};
+  if (!hasCacheControl) passed.push('Cache-Control', 'no-store');
+  return passed;
+}
 
-const relativeLocations: ResponsePass = (headers, { upstream }) =>
-  headers.map((value, i) =>
-    i % 2 === 1 && /^(?:content-)?location$/i.test(headers[i - 1] ?? '') ? relativeLocation(value, upstream) : value,
-  );
+/** @returns undefined where the value must not pass. */
+function passValue(value: string, verdict: ResponseVerdict, { upstream, apiKey }: ResponseContext): string | undefined {
+  if (UNSAFE_VALUE.test(value)) return undefined;
+  const shown = apiKey ? hideApiKey(value, apiKey) : value;
+  return shown !== undefined && verdict === 'location' ? relativeLocation(shown, upstream) : shown;
+}
 
-/** What no one said may be kept by nobody: an answer to an authenticated request is private (ASVS 14.3.2). */
-const addNoStore: ResponsePass = (headers) =>
-  headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'cache-control')
-    ? headers
-    : [...headers, 'Cache-Control', 'no-store'];
+/** An upstream that repeats the request's query or credential would hand the server's key to the browser (contract §2). */
+function hideApiKey(value: string, apiKey: string): string | undefined {
+  const shown = holds(value, apiKey) ? withoutApiKeyPairs(value) : value;
+  return holds(shown, apiKey) ? undefined : shown;
+}
 
-/** 204 has no body and so no length (RFC 9110 §8.6); a reader that believed one would wait for bytes that never come. */
-const dropLengthOf204: ResponsePass = (headers, { status }) =>
-  status === 204 ? dropWhere(headers, (name) => name === 'content-length') : headers;
+function holds(value: string, secret: string): boolean {
+  const decoded = value.replace(/%[0-7][0-9a-f]/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+  return value.includes(secret) || decoded.includes(secret);
+}
 
-const RESPONSE_PASSES: readonly ResponsePass[] = [
-  dropConnectionNamed,
-  dropHopByHop,
-  dropUpstreamClaims,
-  dropUnsafe,
-  dropLengthOf204,
-  relativeLocations,
-  addNoStore,
-];
-
-/** @param headers the upstream's headers as they came. */
-export function responseHeaders(headers: HeaderList, context: ResponseContext): HeaderList {
-  return RESPONSE_PASSES.reduce((passed, pass) => pass(passed, context), headers);
+/** Takes `apikey=…` out of the addresses in a header such as Location or Link. */
+function withoutApiKeyPairs(value: string): string {
+  return value.replace(/([?&])apikey=[^&#\s"'<>;,]*&?/gi, '$1').replace(/[?&](?=$|[#\s"'<>;,])/g, '');
 }
 
 /** A location on Finvera's own host becomes relative to the gateway; others pass (contract §5). */

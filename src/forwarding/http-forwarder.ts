@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import type { CircuitBreaker, Permit } from './circuit-breaker.ts';
-import { whenGone } from './client-connection.ts';
+import { openRequestsOn, whenGone } from './client-connection.ts';
 import { type HeaderList, type RequestContext, requestHeaders, responseHeaders } from './header-policy.ts';
 import { hasBody, type RequestBody, takeRequestBody } from './request-body.ts';
 import { type AttemptListener, sendUpstream, type UpstreamAttempt } from './upstream-attempt.ts';
@@ -36,10 +36,14 @@ export interface ForwardRequest {
   readonly context: RequestContext;
   /** The gateway's own headers for whatever answer comes: names and values in turn. Read when the head is written. */
   readonly answerHeaders: HeaderList;
+  /** The server's key, where it goes along: hidden in the answer's headers. */
+  readonly apiKey?: string;
   /** Asked once, only where the request can be sent again. A rejection becomes the answer. */
   readonly onUnauthorized?: () => Promise<UnauthorizedVerdict>;
   /** Called when the body is wanted, for `Expect: 100-continue`. */
   readonly onBodyWanted?: () => void;
+  /** Called when the head of the answer passes: what is known of it must be told before the answer can end. */
+  readonly onHead?: (upstreamMs: number) => void;
 }
 
 export type ForwardResult =
@@ -60,6 +64,8 @@ const KEEP_ALIVE_MS = 4_000;
 const MAX_CONNECTIONS = 512;
 /** Beyond this many requests at once more are refused: a queue would only turn an overload into time-outs. */
 const MAX_IN_FLIGHT = 4_096;
+/** Of one client connection: a single pipelining client would take the upstream's connections from all others. */
+const MAX_PIPELINED = 16;
 const OVERLOAD_RETRY_MS = 1_000;
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const IDEMPOTENT: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
@@ -77,7 +83,7 @@ export function createHttpForwarder({ url, connectTimeoutMs, breaker }: Forwarde
   let inFlight = 0;
   return {
     async forward(req, res, request) {
-      if (inFlight >= MAX_IN_FLIGHT)
+      if (inFlight >= MAX_IN_FLIGHT || openRequestsOn(req.socket) >= MAX_PIPELINED)
         throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
       const permit = breaker.enter();
       if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
@@ -156,7 +162,7 @@ function forwardOnce(
           {
             method: target.method,
             path: basePath + target.path,
-            headers: requestHeaders(req.rawHeaders, { ...context, bearer }),
+            headers: requestHeaders(req.rawHeaders, bearer === context.bearer ? context : { ...context, bearer }),
             body: again ? (body?.replay() ?? null) : (body?.stream ?? null),
             headersTimeoutMs: target.headersTimeoutMs,
             bodyTimeoutMs: target.bodyTimeoutMs,
@@ -198,13 +204,14 @@ function createAnswerPipe(exchange: Exchange, bearer: string | undefined): Answe
   let bytes = 0;
   let upstreamMs = 0;
   let mode: 'waiting' | 'passing' | 'discarding' = 'waiting';
-  const stalled = createStallTimer(request.target.bodyTimeoutMs, () => {
+  const stalled = createStallTimer(res, request.target.bodyTimeoutMs, () => {
     attempt?.cancel();
     res.destroy();
     exchange.finish({ kind: 'cut', status, error: new GatewayError('request_timeout') });
   });
   const pass = (headers: HeaderList) => {
     mode = 'passing';
+    request.onHead?.(upstreamMs);
     writeHead(exchange, status, headers);
   };
   const settle401 = (verdict: UnauthorizedVerdict, headers: HeaderList) => {
@@ -286,21 +293,25 @@ function canRetry(exchange: Exchange, cause: unknown): boolean {
 }
 
 /** A reader that takes nothing for `limitMs` is gone for us: what it holds is memory. */
-function createStallTimer(limitMs: number, onStalled: () => void) {
+function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void) {
   let timer: NodeJS.Timeout | undefined;
+  const stop = () => clearTimeout(timer);
   return {
     start() {
+      // One that leaves instead must not be held by the timer.
+      if (timer === undefined) res.once('close', stop);
       timer = setTimeout(onStalled, limitMs);
     },
-    stop() {
-      clearTimeout(timer);
-    },
+    stop,
   };
 }
 
 function writeHead({ req, res, request, upstream }: Exchange, status: number, upstreamHeaders: HeaderList): void {
-  const headers = [...responseHeaders(upstreamHeaders, { upstream, status }), ...request.answerHeaders];
-  const hasLength = headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-length');
+  const { answerHeaders, apiKey } = request;
+  const context = { upstream, status, ...(apiKey === undefined ? {} : { apiKey }) };
+  const headers = responseHeaders(upstreamHeaders, context);
+  const hasLength = headers.some((name, i) => i % 2 === 0 && name.length === 14 && /^content-length$/i.test(name));
+  for (const part of answerHeaders) headers.push(part);
   // An answer before the request's end: the rest of the body must never be read as a next request (RFC 9112 §9.3).
   if (!req.complete) headers.push('Connection', 'close');
   res.writeHead(status, headers);

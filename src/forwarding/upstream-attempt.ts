@@ -76,9 +76,11 @@ export function sendUpstream(
     },
     onResponseStart({ rawHeaders }, status) {
       if (over || status < 200) return; // 1xx concern this hop only
+      const headers = decodeHeaders(rawHeaders);
+      if (status > 599 || isCodedOtherwise(headers)) return fail(new GatewayError('upstream_invalid'));
       clearTimeout(timer);
       timer = armed(request.bodyTimeoutMs);
-      listener.onHead(status, decodeHeaders(rawHeaders));
+      listener.onHead(status, headers);
     },
     onResponseData(_controller, chunk) {
       if (over) return;
@@ -97,7 +99,7 @@ export function sendUpstream(
       {
         method: request.method as Dispatcher.HttpMethod,
         path: request.path,
-        headers: [...request.headers],
+        headers: request.headers as string[],
         body: request.body,
       },
       handler,
@@ -121,6 +123,21 @@ export function sendUpstream(
       if (close()) abort();
     },
   };
+}
+
+/**
+ * True for any transfer coding but one `chunked`: it is dropped with its field, and what is left of the body would be
+ * passed as something it is not (RFC 9112 §6.1).
+ */
+function isCodedOtherwise(headers: HeaderList): boolean {
+  let codings = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue;
+    codings += 1;
+    if (codings > 1 || (headers[i + 1] as string).trim().toLowerCase() !== 'chunked') return true;
+  }
+  return false;
 }
 
 /** Header bytes are Latin-1 (RFC 9110 §5.5): every byte survives the way through. */

@@ -18,7 +18,7 @@ export interface Authenticate {
 export function createAuthenticate(sessions: Sessions, cookie: SessionCookie): Authenticate {
   return async (req, res, { slide = true } = {}) => {
     const context = contextOf(res);
-    const reading = cookie.read(req.rawHeaders);
+    const reading = context.cookie ?? cookie.read(req.rawHeaders);
     if (reading.kind === 'absent') throw new GatewayError('session_required');
     // Two parsers must agree: where they differ, the cookie is not what it seems.
     if (reading.kind === 'malformed' || req.cookies[cookie.name] !== reading.id) {

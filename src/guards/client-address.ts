@@ -1,15 +1,24 @@
-/** The key under which a client address is counted. Pure. */
-import { isIPv6 } from 'node:net';
+/** Which address a client has, and the key under which it is counted. Pure. */
+import { isIP, isIPv6 } from 'node:net';
+
+/**
+ * The address in what a proxy forwarded. Some add the port: with it, each connection would count as another client.
+ * @param peer who is on the other side of the socket: the answer where it is no address.
+ */
+export function clientAddress(forwarded: string, peer: string): string {
+  const address = /^\[(.+)\](?::\d+)?$/.exec(forwarded)?.[1] ?? /^([\d.]+):\d+$/.exec(forwarded)?.[1] ?? forwarded;
+  if (isIP(address) === 0) return peer;
+  return address.replace(/^::ffff:(?=[\d.]+$)/i, '');
+}
 
 /**
  * IPv4-mapped IPv6 is the IPv4 address; other IPv6 counts by its /64, since one customer commands all of it.
  */
 export function addressKey(ip: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
-  if (mapped) return mapped;
   const address = ip.split('%')[0] ?? '';
   if (!isIPv6(address)) return ip;
-  return `${expand(address).slice(0, 4).join(':')}::/64`;
+  const groups = expand(address);
+  return mappedIpv4(groups) ?? `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 /** The eight groups of an IPv6 address, in lower case without leading zeros. */
@@ -20,6 +29,13 @@ function expand(address: string): string[] {
   const last = tail === undefined ? [] : groups(tail);
   const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0');
   return [...first, ...zeros, ...last].map((group) => Number.parseInt(group, 16).toString(16));
+}
+
+/** In whatever spelling: `::ffff:192.0.2.1` and `::ffff:c000:201` are one address. */
+function mappedIpv4(groups: readonly string[]): string | undefined {
+  if (groups.slice(0, 6).join(':') !== '0:0:0:0:0:ffff') return undefined;
+  const [high = 0, low = 0] = groups.slice(6).map((group) => Number.parseInt(group, 16));
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
 function embeddedIpv4(group: string): string[] {

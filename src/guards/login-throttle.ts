@@ -1,6 +1,7 @@
 /**
  * Limits login attempts per account and per address. An attempt counts before the exchange, so that parallel ones count
- * too, and is given back on success. Shared through Redis; while that is down each instance counts in memory.
+ * too, and is given back on success. Shared through Redis; while that is down each instance counts in memory. A generous
+ * limit of each instance stands above, for a password sprayed over many accounts from many addresses.
  */
 import { createHash } from 'node:crypto';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
@@ -22,12 +23,28 @@ export interface LoginThrottle {
   /**
    * Counts an attempt.
    * @returns to be called if it succeeded: gives the attempt back.
-   * @throws GatewayError `too_many_attempts` with the time to wait.
+   * @throws TooManyAttempts with the time to wait.
    */
   attempt(email: string, ip: string): Promise<() => Promise<void>>;
 }
 
+/** `too_many_attempts`, and for the audit trail which limit it was. */
+export class TooManyAttempts extends GatewayError {
+  readonly limit: LimitName;
+
+  constructor(limit: LimitName, retryAfterMs: number) {
+    super('too_many_attempts', { retryAfterMs: Math.max(1_000, retryAfterMs) });
+    this.limit = limit;
+  }
+}
+
+type LimitName = 'address' | 'pair' | 'account' | 'instance';
+
+/** Failed or pending logins of one instance, whatever else is allowed or off. */
+export const INSTANCE_LIMIT: AttemptLimit = { points: 600, windowMs: 60_000 };
+
 interface Counter {
+  readonly name: LimitName;
   readonly limiter: RateLimiterAbstract;
   key(email: string, ip: string): string;
 }
@@ -35,41 +52,56 @@ interface Counter {
 export function createLoginThrottle({ account, address, redis }: LoginThrottleOptions): LoginThrottle {
   const counters: Counter[] = [];
   if (address) {
-    counters.push({ limiter: createLimiter('address', address, redis), key: (_email, ip) => addressKey(ip) });
+    const limiter = createLimiter('address', address, redis);
+    counters.push({ name: 'address', limiter, key: (_email, ip) => addressKey(ip) });
   }
   if (account) {
     // Half of an account's budget for each address: while one guesses, the right password from elsewhere still works.
     const half = { ...account, points: Math.max(1, Math.floor(account.points / 2)) };
     counters.push({
+      name: 'pair',
       limiter: createLimiter('pair', half, redis),
       key: (email, ip) => `${accountKey(email)}:${addressKey(ip)}`,
     });
-    counters.push({ limiter: createLimiter('account', account, redis), key: accountKey });
+    counters.push({ name: 'account', limiter: createLimiter('account', account, redis), key: accountKey });
   }
+  // The last one: what another limit refused must not use up everybody's.
+  counters.push({ name: 'instance', limiter: createLimiter('instance', INSTANCE_LIMIT, undefined), key: () => 'all' });
   return {
     async attempt(email, ip) {
       const counted: (() => Promise<unknown>)[] = [];
-      for (const { limiter, key } of counters) {
-        const name = key(email, ip);
+      const giveBack = async () => {
+        await Promise.allSettled(counted.map((each) => each()));
+      };
+      for (const { name, limiter, key } of counters) {
+        const counter = key(email, ip);
         try {
-          await limiter.consume(name);
+          await limiter.consume(counter);
         } catch (refusal) {
           if (!(refusal instanceof RateLimiterRes)) throw refusal;
-          throw new GatewayError('too_many_attempts', { retryAfterMs: Math.max(1_000, refusal.msBeforeNext) });
+          // Others' attempts are not this account's and this address' fault.
+          if (name === 'instance') await giveBack();
+          throw new TooManyAttempts(name, refusal.msBeforeNext);
         }
-        counted.push(() => limiter.reward(name));
+        counted.push(() => limiter.reward(counter));
       }
-      return async () => {
-        await Promise.allSettled(counted.map((giveBack) => giveBack()));
-      };
+      return giveBack;
     },
   };
 }
 
-/** Spelling variants of one account count as one; the name itself is not kept. */
-function accountKey(email: string): string {
-  return createHash('sha256').update(email.normalize('NFKC').trim().toLowerCase()).digest('base64url');
+/** Spelling variants of one account are one. */
+export function accountName(email: string): string {
+  return email.normalize('NFKC').trim().toLowerCase();
 }
+
+/** The name itself is not kept. */
+function accountKey(email: string): string {
+  return createHash('sha256').update(accountName(email)).digest('base64url');
+}
+
+/** The longest a timer can wait, 24.8 days: in memory a longer window would be forgotten after a millisecond. */
+const MAX_TIMER_SECONDS = Math.floor((2 ** 31 - 1) / 1_000);
 
 function createLimiter(name: string, limit: AttemptLimit, redis: RedisConnection | undefined): RateLimiterAbstract {
   const options = {
@@ -77,6 +109,6 @@ function createLimiter(name: string, limit: AttemptLimit, redis: RedisConnection
     duration: Math.ceil(limit.windowMs / 1_000),
     keyPrefix: `${THROTTLE_PREFIX}:${name}`,
   };
-  const memory = new RateLimiterMemory(options);
+  const memory = new RateLimiterMemory({ ...options, duration: Math.min(options.duration, MAX_TIMER_SECONDS) });
   return redis ? new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter: memory }) : memory;
 }

@@ -1,9 +1,18 @@
 /** What the gateway knows of one request while it is under way; made at its start, read by guards and routes. */
-import type { Response } from 'express';
-import type { DecidedPath } from '../forwarding/path-decision.ts';
+import type { Request, Response } from 'express';
+import type { RouteSettings } from '../config/settings.ts';
+import type { Requester } from '../observability/audit-reports.ts';
+import type { CookieReading } from '../session/session-cookie.ts';
 
 /** Which part of the gateway a path belongs to. */
 export type Area = 'health' | 'bff' | 'finvera' | 'route' | 'other';
+
+/** As `decidePath` makes it. */
+interface RequestPath {
+  readonly raw: string;
+  readonly query: string;
+  readonly decoded: string;
+}
 
 export interface RequestContext {
   readonly requestId: string;
@@ -12,8 +21,12 @@ export interface RequestContext {
   readonly proto: 'http' | 'https';
   readonly host: string;
   readonly traceparent: string | undefined;
-  path: DecidedPath;
+  path: RequestPath;
   area: Area;
+  /** The forwarded route, where `area` says that there is one. */
+  route?: RouteSettings;
+  /** What the Cookie lines say, once somebody has read them. */
+  cookie?: CookieReading;
   /** Name of the route for metrics and log: of a closed list, never the path itself. */
   routeName: string;
   /** Headers every answer to this request bears: names and values in turn. */
@@ -34,4 +47,10 @@ export function setContext(res: Response, context: RequestContext): void {
 
 export function contextOf(res: Response): RequestContext {
   return res.locals.gateway as RequestContext;
+}
+
+/** For the audit trail. */
+export function requesterOf(req: Request, res: Response): Requester {
+  const { requestId, clientIp } = contextOf(res);
+  return { requestId, clientIp, userAgent: req.headers['user-agent'] ?? '' };
 }

@@ -26,6 +26,7 @@ const CATALOG = {
   store_unavailable: [503, 'The session store is not available: try again soon.'],
   draining: [503, 'The gateway is shutting down: try again.'],
   upstream_timeout: [504, 'Finvera did not answer in time.'],
+  loop_detected: [508, 'The request has been through this gateway before.'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 /** What went wrong, as the gateway's own parts name it. */

@@ -23,6 +23,11 @@ export function createSessionReport(log: Logger, metrics: Metrics) {
       metrics.storeErrors.inc();
       log.debug({ event: 'activity_lost', error: describe(error) }, 'activity was not written');
     },
+    resealed(hash: string, error?: unknown): void {
+      metrics.sessionsResealed.inc({ outcome: error === undefined ? 'done' : 'failed' });
+      if (error === undefined) return;
+      log.debug({ event: 'reseal_failed', session: hash, error: describe(error) }, 'the older key stays on a session');
+    },
   };
 }
 

@@ -26,27 +26,33 @@ export function createRequestLog(log: Logger, metrics: Metrics): (request: Finis
   return (request) => {
     const { method, route, status, code, durationMs } = request;
     const knownMethod = METHODS.includes(method) ? method : 'other';
-    metrics.requests.inc({ route, method: knownMethod, status: String(status), code: code ?? '' });
-    metrics.requestSeconds.observe({ route }, durationMs / 1_000);
-    const fields = {
-      event: 'request',
-      request_id: request.requestId,
-      method: method.slice(0, 16),
-      path: request.path,
-      route,
-      status,
-      code,
-      duration_ms: round(durationMs),
-      upstream_ms: request.upstreamMs === undefined ? undefined : round(request.upstreamMs),
-      session: request.session,
-      user_id: request.userId,
-      ip: request.ip,
-      ...(request.aborted ? { aborted: true } : {}),
-      ...(request.cause === undefined ? {} : { cause: describe(request.cause) }),
-    };
+    metrics.requests.increment(route, knownMethod, String(status), code ?? '');
+    metrics.requestSeconds.observe(route, durationMs / 1_000);
+    // Most lines are never written at a level above info: nothing is built for them.
+    if (status < 500 && !log.isEnabled('info')) return;
+    const fields = fieldsOf(request);
     if (code === 'internal_error') log.error({ ...fields, stack: stackOf(request.cause) }, 'request');
     else if (status >= 500) log.warn(fields, 'request');
-    else log.info(fields, 'request');
+    else log.request(fields);
+  };
+}
+
+function fieldsOf(request: FinishedRequest) {
+  return {
+    event: 'request',
+    request_id: request.requestId,
+    method: request.method.slice(0, 16),
+    path: request.path,
+    route: request.route,
+    status: request.status,
+    code: request.code,
+    duration_ms: round(request.durationMs),
+    upstream_ms: request.upstreamMs === undefined ? undefined : round(request.upstreamMs),
+    session: request.session,
+    user_id: request.userId,
+    ip: request.ip,
+    aborted: request.aborted ? true : undefined,
+    cause: request.cause === undefined ? undefined : describe(request.cause),
   };
 }
 

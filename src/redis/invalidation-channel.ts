@@ -48,6 +48,8 @@ export function createInvalidationChannel(
   const onEcho = (sentAt: number) => {
     // Only an echo that was under way for less than the limit tells that nothing is held up on the way.
     if (performance.now() - sentAt > ECHO_MAX_AGE_MS) return;
+    // A gap that nobody noticed yet counts as one, too.
+    if (!isHealthy()) lost('no echo');
     echoedAt = sentAt;
     if (wasHealthy) return;
     wasHealthy = true;

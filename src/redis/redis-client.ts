@@ -12,6 +12,8 @@ import { SCRIPTS, type ScriptCommands } from './redis-scripts.ts';
 /** The longest one command may take before it counts as failed; a paused Redis sends no RST. */
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+/** The client waits for the end even of a connection that is gone already: a close must not take that long. */
+const DISCONNECT_TIMEOUT_MS = 250;
 const RECONNECT_MAX_MS = 500;
 
 export type RedisConnection = (Redis | Cluster) & ScriptCommands;
@@ -62,6 +64,7 @@ function commonOptions(address: RedisAddress, extra: Extra) {
   return {
     ...extra,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

@@ -27,14 +27,15 @@ export function createRedisLock(redis: RedisConnection, ttlMs: number = LOCK_TTL
   return {
     async acquire(key) {
       const owner = randomBytes(12).toString('base64url');
+      const startedAt = performance.now(); // its life counts from the sending: the answer may have been under way for long
       const taken = await redis.set(key, owner, 'PX', ttlMs, 'NX');
-      return taken === 'OK' ? keepAlive(redis, key, owner, ttlMs) : undefined;
+      return taken === 'OK' ? keepAlive(redis, key, owner, ttlMs, startedAt) : undefined;
     },
   };
 }
 
-function keepAlive(redis: RedisConnection, key: string, owner: string, ttlMs: number): Lease {
-  let renewedAt = performance.now();
+function keepAlive(redis: RedisConnection, key: string, owner: string, ttlMs: number, takenAt: number): Lease {
+  let renewedAt = takenAt;
   let taken = false;
   const timer = setInterval(() => {
     const startedAt = performance.now();
@@ -58,15 +59,16 @@ function keepAlive(redis: RedisConnection, key: string, owner: string, ttlMs: nu
 
 /** The same for the memory store: one process, so nothing expires. */
 export function createMemoryLock(): Lock {
-  const held = new Set<string>();
+  const held = new Map<string, symbol>();
   return {
     async acquire(key) {
       if (held.has(key)) return undefined;
-      held.add(key);
+      const owner = Symbol();
+      held.set(key, owner);
       return {
         isLost: () => false,
         release: async () => {
-          held.delete(key);
+          if (held.get(key) === owner) held.delete(key);
         },
       };
     },

@@ -16,6 +16,16 @@ redis.pcall('PUBLISH', ARGV[6], ARGV[7])
 return ARGV[1] + 1
 `;
 
+/**
+ * Puts another seal of the same contents in the place of the one that was read. The version stays: a refresh under way
+ * that read it must still be written. Returns 0 where somebody wrote first or the session is gone.
+ */
+const resealSession = `
+if redis.call('HGET', KEYS[1], 's') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 's', ARGV[2])
+return 1
+`;
+
 /** Moves the last activity forward, never back, and the expiry with it. Returns 0 where the session is gone. */
 const touchSession = `
 local last = redis.call('HGET', KEYS[1], 'l')
@@ -76,6 +86,7 @@ return redis.call('DEL', KEYS[1])
 
 export const SCRIPTS = {
   replaceSeal: { lua: replaceSeal, keys: 1 },
+  resealSession: { lua: resealSession, keys: 1 },
   touchSession: { lua: touchSession, keys: 1 },
   noteForced: { lua: noteForced, keys: 1 },
   endSession: { lua: endSession, keys: 1 },
@@ -99,6 +110,7 @@ export interface ScriptCommands {
     channel: string,
     message: string,
   ): Promise<number>;
+  resealSession(key: RedisKey, read: string, seal: string): Promise<number>;
   touchSession(key: RedisKey, lastSeenAt: Value, ttlMs: Value): Promise<number>;
   noteForced(key: RedisKey, forced: string): Promise<number>;
   endSession(key: RedisKey, onlyVersion: Value, channel: string, message: string): Promise<number>;

@@ -39,7 +39,13 @@ export type Freshness =
 
 /** Told of what happens; must not throw. */
 export interface RefreshObserver {
-  exchanged(session: Session, outcome: 'refreshed' | 'rejected' | 'unavailable', why: string, durationMs: number): void;
+  exchanged(
+    session: Session,
+    outcome: 'refreshed' | 'rejected' | 'unavailable',
+    why: string,
+    durationMs: number,
+    context: CallContext,
+  ): void;
   /** Another caller's exchange was waited for or its result taken over. */
   joined(how: 'process' | 'store'): void;
   waited(ms: number): void;
@@ -148,10 +154,10 @@ async function refreshOnce(
     if (lease) return await exchangeUnderLock(options, pending, lease, seed, forced, context);
     await delay(backoffMs * (0.5 + Math.random()));
     backoffMs = Math.min(backoffMs * 1.5, BACKOFF_MAX_MS);
-    const now = await lookAgain(options, seed, false);
-    if (now.kind !== 'open') {
+    const found = await lookAgain(options, seed, false);
+    if (found.kind !== 'open') {
       options.observer.joined('store');
-      return now;
+      return found;
     }
     if (performance.now() > deadline) return { kind: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS };
   }
@@ -213,7 +219,8 @@ async function exchangeUnderLock(
     const { outcome, replyWasLost } = await exchange(options, session, refresh, context);
     if (lease.isLost()) observer.lockLost(session);
     if (outcome.kind === 'rejected') {
-      return await endAfterRejection(options, session, replyWasLost ? 'refresh_reply_lost' : 'refresh_rejected');
+      const reason = replyWasLost ? 'refresh_reply_lost' : 'refresh_rejected';
+      return await endAfterRejection(options, session, reason, context);
     }
     const note = forced ? { forced: { at: clock.now(), outcome: 'unavailable' as const } } : {};
     if (outcome.kind === 'unavailable') {
@@ -252,7 +259,7 @@ async function exchange(
     const outcome = await finvera.refresh(refresh, context);
     const name = outcome.kind === 'granted' ? 'refreshed' : outcome.kind;
     const why = outcome.kind === 'unavailable' ? outcome.why : outcome.kind;
-    observer.exchanged(session, name, why, performance.now() - startedAt);
+    observer.exchanged(session, name, why, performance.now() - startedAt, context);
     return outcome;
   };
   const first = await ask();
@@ -265,10 +272,11 @@ async function endAfterRejection(
   options: RefreshCoordinatorOptions,
   session: Session,
   reason: EndReason,
+  context: CallContext,
 ): Promise<RefreshResult> {
   const found = await lookAgain(options, session, false);
   if (found.kind !== 'open') return found;
-  if (await options.sessions.end(session, reason, session.version)) return { kind: 'ended' };
+  if (await options.sessions.end(session, reason, session.version, context)) return { kind: 'ended' };
   return await resultOfOthers(options, session);
 }
 

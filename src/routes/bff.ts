@@ -1,11 +1,11 @@
 /** The gateway's own endpoints below `/bff/` (contract §4). */
 import { type Request, type Response, Router } from 'express';
 import { type Authenticate, clearSessionCookie } from '../guards/authenticate.ts';
-import { contextOf } from '../guards/request-context.ts';
+import { contextOf, requesterOf } from '../guards/request-context.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { RefreshCoordinator } from '../refresh/refresh-coordinator.ts';
-import type { EndReason, Session, SessionTimes } from '../session/session.ts';
+import type { Session, SessionTimes } from '../session/session.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
 import type { StoredSession } from '../session/session-store.ts';
 import type { Sessions } from '../session/sessions.ts';
@@ -51,13 +51,13 @@ export function createBffRoutes(parts: BffParts): Router {
 
   router.route('/bff/logout').post(async (req, res) => {
     const reading = cookie.read(req.rawHeaders);
-    if (reading.kind === 'present') await sessions.endById(reading.id, 'logout');
+    if (reading.kind === 'present') await sessions.endById(reading.id, 'logout', requesterOf(req, res));
     if (reading.kind !== 'absent') clearSessionCookie(res, cookie);
     sendEmpty(res, 204);
   });
 
-  const endOne = async (res: Response, target: StoredSession, current: Session, reason: EndReason) => {
-    await sessions.end(target, reason);
+  const endOne = async (req: Request, res: Response, target: StoredSession, current: Session) => {
+    await sessions.end(target, 'ended_by_user', undefined, requesterOf(req, res));
     if (target.hash === current.hash) clearSessionCookie(res, cookie);
   };
 
@@ -73,8 +73,8 @@ export function createBffRoutes(parts: BffParts): Router {
       const targets = await sessions.list(current.userId);
       // The current one last: where the store fails on the way, a retry is still possible.
       const others = targets.filter(({ hash }) => hash !== current.hash);
-      for (const target of others) await endOne(res, target, current, 'ended_by_user');
-      if (!keepCurrent) await endOne(res, { ...current, seal: '' }, current, 'ended_by_user');
+      for (const target of others) await endOne(req, res, target, current);
+      if (!keepCurrent) await endOne(req, res, { ...current, seal: '' }, current);
       sendEmpty(res, 204);
     });
 
@@ -82,7 +82,7 @@ export function createBffRoutes(parts: BffParts): Router {
     const current = await authenticate(req, res);
     const target = (await sessions.list(current.userId)).find(({ publicId }) => publicId === req.params.id);
     if (!target) throw new GatewayError('not_found', { detail: 'There is no such session.' });
-    await endOne(res, target, current, 'ended_by_user');
+    await endOne(req, res, target, current);
     sendEmpty(res, 204);
   });
 

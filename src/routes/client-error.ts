@@ -1,6 +1,6 @@
 /** Answers what Node's parser refuses before there is a request: bytes on a socket, with problem+json like every error. */
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../kernel/errors.ts';
 
@@ -16,8 +16,24 @@ export function answerClientError(error: Error & { code?: string }, socket: Dupl
     socket.destroy();
     return undefined;
   }
+  const earlier = answerUnderWay(socket);
+  if (earlier) {
+    // A second answer would be taken for the body of the first, or for the answer to another request.
+    if (earlier.writableEnded) socket.end(() => socket.destroy());
+    else socket.destroy();
+    return undefined;
+  }
   const { kind, status } = refuseSocket(new GatewayError(KINDS[error.code ?? ''] ?? 'invalid_request'), socket);
   return kind === 'internal_error' ? undefined : status;
+}
+
+/**
+ * The answer that has begun, or that an earlier request of a pipelining client waits for. Node's own handler looks at
+ * the same property; there is no public one.
+ */
+function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  const answer = (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage;
+  return answer && (answer.headersSent || answer.req.complete) ? answer : undefined;
 }
 
 /** Writes an error as a whole HTTP response and closes: also for upgrades, which have no response object. */

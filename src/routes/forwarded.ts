@@ -1,11 +1,12 @@
 /** Forwards what a route names: method, session, fresh token, then the forwarder. */
 import type { Request, Response } from 'express';
 import type { RouteSettings, Settings } from '../config/settings.ts';
-import type { ForwardResult, ForwardTarget, HttpForwarder, UnauthorizedVerdict } from '../forwarding/http-forwarder.ts';
+import type { ForwardTarget, HttpForwarder, UnauthorizedVerdict } from '../forwarding/http-forwarder.ts';
 import { contextOf } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Session } from '../session/session.ts';
+import { sendBody } from './answer.ts';
 import { sendContinue } from './expect-continue.ts';
 import { freshSession, type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
 
@@ -23,6 +24,8 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
   return async (req, res) => {
     const method = req.method;
     if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
+    if (method === 'OPTIONS' && isLastHop(req))
+      return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
     const context = contextOf(res);
     const session = route.credential === 'none' ? undefined : await freshSession(parts, req, res);
     const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
@@ -35,15 +38,40 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
     };
     const result = await forwarder.forward(req, res, {
       target,
-      context: { ...context, bearer },
+      context: {
+        bearer,
+        requestId: context.requestId,
+        traceparent: context.traceparent,
+        clientIp: context.clientIp,
+        proto: context.proto,
+        host: context.host,
+      },
       answerHeaders: context.answerHeaders,
+      ...(route.credential === 'api-key' && settings.finveraApiKey ? { apiKey: settings.finveraApiKey.reveal() } : {}),
       onBodyWanted: () => sendContinue(req, res),
+      onHead: (upstreamMs) => {
+        context.upstreamMs = upstreamMs;
+        metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000);
+      },
       ...(session && route.credential === 'session'
         ? { onUnauthorized: () => refreshAfter401(parts, session, res) }
         : {}),
     });
-    note(result, res, metrics);
+    if (result.kind !== 'cut') return;
+    context.code = result.error.code;
+    context.cause = result.error.cause;
   };
+}
+
+/** `Max-Forwards` (RFC 9110 §7.6.2): at 0 the gateway is who is asked, else one less goes on. What is no number says nothing. */
+function isLastHop({ rawHeaders }: Request): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i + 1] ?? '';
+    if (rawHeaders[i]?.toLowerCase() !== 'max-forwards' || !/^\d{1,9}$/.test(value)) continue;
+    if (Number(value) === 0) return true;
+    rawHeaders[i + 1] = String(Number(value) - 1);
+  }
+  return false;
 }
 
 /** One forced refresh; where that brings no other token, Finvera's 401 is the answer. */
@@ -89,15 +117,4 @@ function allows({ methods }: RouteSettings, method: string): boolean {
 
 function allowedMethods({ methods }: RouteSettings): string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : [...methods];
-}
-
-function note(result: ForwardResult, res: Response, metrics: Metrics): void {
-  const context = contextOf(res);
-  if (result.kind === 'answered') {
-    context.upstreamMs = result.upstreamMs;
-    metrics.upstreamSeconds.observe({ route: context.routeName }, result.upstreamMs / 1_000);
-  } else if (result.kind === 'cut') {
-    context.code = result.error.code;
-    context.cause = result.error.cause;
-  }
 }

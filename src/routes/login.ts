@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Failure, Rejection } from '../finvera/exchange-outcome.ts';
 import type { FinveraClient } from '../finvera/finvera-client.ts';
 import type { LoginThrottle } from '../guards/login-throttle.ts';
-import { contextOf } from '../guards/request-context.ts';
+import { contextOf, requesterOf } from '../guards/request-context.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -12,6 +12,7 @@ import type { Session } from '../session/session.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { sendContinue } from './expect-continue.ts';
+import { createLoginAudit, type LoginAuditParts } from './login-audit.ts';
 
 export const MAX_LOGIN_BYTES = 8 * 1024;
 
@@ -25,13 +26,14 @@ export const loginSchema = z.object({
   password: z.string().min(1).max(1024),
 });
 
-export interface LoginParts {
+export interface LoginParts extends LoginAuditParts {
   readonly finvera: FinveraClient;
   readonly sessions: Sessions;
   readonly cookie: SessionCookie;
   readonly throttle: LoginThrottle;
   readonly clock: Clock;
-  readonly metrics: Metrics;
+  /** For the whole body, so that nobody can hold a connection by sending it byte by byte. */
+  readonly bodyTimeoutMs: number;
 }
 
 export interface Login {
@@ -40,20 +42,30 @@ export interface Login {
 }
 
 export function createLogin(parts: LoginParts): Login {
-  const { sessions, cookie, throttle, clock, metrics } = parts;
+  const { sessions, cookie, throttle, clock, metrics, bodyTimeoutMs } = parts;
+  const auditOf = createLoginAudit(parts);
   return async (req, res) => {
     const { clientIp, answerHeaders } = contextOf(res);
-    const { email, password } = loginSchema.safeParse(await readJson(req, res)).data ?? refuseInput();
-    // Before the password leaves: a session that cannot be kept is not worth an exchange.
-    await sessions.ping();
-    const succeeded = await throttle.attempt(email, clientIp).catch((error: unknown) => {
-      metrics.logins.inc({ outcome: 'throttled' });
+    const { email, password } = loginSchema.safeParse(await readJson(req, res, bodyTimeoutMs)).data ?? refuseInput();
+    const audit = auditOf(req, res, email);
+    const attempt = async () => {
+      // Before the password leaves: a session that cannot be kept is not worth an exchange.
+      await sessions.ping();
+      const succeeded = await throttle.attempt(email, clientIp).catch((error: unknown) => {
+        metrics.logins.inc({ outcome: 'throttled' });
+        throw error;
+      });
+      const begun = await authenticateAtFinvera(parts, email, password, req, res);
+      metrics.logins.inc({ outcome: 'accepted' });
+      await succeeded();
+      return begun;
+    };
+    const session = await attempt().catch((error: unknown) => {
+      audit.refused(error);
       throw error;
     });
-    const session = await authenticateAtFinvera(parts, email, password, req, res);
-    metrics.logins.inc({ outcome: 'accepted' });
-    await succeeded();
-    await endReplaced(parts, req);
+    audit.accepted(session);
+    await endReplaced(parts, req, res);
     answerHeaders.push('Set-Cookie', cookie.set(session.id, session.absoluteExpiresAt - clock.now()));
     contextOf(res).session = session.hash;
     contextOf(res).userId = session.userId;
@@ -73,12 +85,9 @@ async function authenticateAtFinvera(
   if (login.kind !== 'granted') throw refusal(login, metrics);
   const validation = await finvera.validate(login.grant.access, context);
   if (validation.kind !== 'identified') throw refusal(validation, metrics);
-  return await sessions.begin({
-    user: validation.identity,
-    tokens: login.grant,
-    ip: context.clientIp,
-    userAgent: req.headers['user-agent'] ?? '',
-  });
+  const requester = requesterOf(req, res);
+  const { clientIp: ip = '', userAgent = '' } = requester;
+  return await sessions.begin({ user: validation.identity, tokens: login.grant, ip, userAgent }, requester);
 }
 
 /** The same answer whatever was wrong with the account (ASVS 6.3.8). */
@@ -106,22 +115,28 @@ function refuseInput(): never {
 }
 
 /** The browser's earlier session ends: its cookie is overwritten, so that nobody could end it later. */
-async function endReplaced({ sessions, cookie }: LoginParts, req: Request): Promise<void> {
+async function endReplaced({ sessions, cookie }: LoginParts, req: Request, res: Response): Promise<void> {
   const reading = cookie.read(req.rawHeaders);
   // A store that fails here leaves a session without a cookie, which idles out; the login itself has succeeded.
-  if (reading.kind === 'present') await sessions.endById(reading.id, 'replaced').catch(() => undefined);
+  if (reading.kind !== 'present') return;
+  await sessions.endById(reading.id, 'replaced', requesterOf(req, res)).catch(() => undefined);
 }
 
 const parseJson = express.json({ limit: MAX_LOGIN_BYTES, inflate: false, strict: true, type: () => true });
 
 /** JSON by its media type only: a form or text/plain needs no preflight and could come from anywhere (ASVS 3.5.2). */
-async function readJson(req: Request, res: Response): Promise<unknown> {
+async function readJson(req: Request, res: Response, timeoutMs: number): Promise<unknown> {
   const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') throw new GatewayError('unsupported_media_type');
   if (Number(req.headers['content-length'] ?? 0) > MAX_LOGIN_BYTES) throw new GatewayError('body_too_large');
   sendContinue(req, res);
   await new Promise<void>((resolve, reject) => {
-    parseJson(req, res, (error?: unknown) => (error ? reject(bodyError(error)) : resolve()));
+    const timer = setTimeout(() => reject(new GatewayError('request_timeout')), timeoutMs);
+    parseJson(req, res, (error?: unknown) => {
+      clearTimeout(timer);
+      if (error) reject(bodyError(error));
+      else resolve();
+    });
   });
   return req.body;
 }

@@ -4,13 +4,16 @@ import cookieParser from 'cookie-parser';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
 import type { Settings } from '../config/settings.ts';
 import { decidePath } from '../forwarding/path-decision.ts';
-import type { RouteTable } from '../forwarding/route-table.ts';
+import type { RouteMatch, RouteTable } from '../forwarding/route-table.ts';
 import type { Frontend } from '../frontend/frontend-proxy.ts';
+import { clientAddress } from '../guards/client-address.ts';
 import { corsHeaders, isPreflight, preflightHeaders } from '../guards/cors.ts';
 import { mayPass } from '../guards/cross-site.ts';
-import { formFault } from '../guards/message-form.ts';
-import { type Area, contextOf, type RequestContext, setContext } from '../guards/request-context.ts';
+import { formFault, isHost } from '../guards/message-form.ts';
+import { type Area, contextOf, type RequestContext, requesterOf, setContext } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Audit } from '../observability/audit.ts';
+import { asFields } from '../observability/audit-reports.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { FinishedRequest } from '../observability/request-log.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
@@ -32,6 +35,7 @@ export interface PipelineParts {
   readonly health: Health;
   readonly isDraining: () => boolean;
   readonly metrics: Metrics;
+  readonly audit: Audit;
   readonly logRequest: (request: FinishedRequest) => void;
 }
 
@@ -62,15 +66,15 @@ const TRACEPARENT_FORM = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 function beginRequest({ settings, isDraining, metrics, logRequest }: PipelineParts): RequestHandler {
   const isHttps = settings.publicUrl?.startsWith('https:') ?? false;
   const securityHeaders = createSecurityHeaders(isHttps);
+  const peerOf = settings.trustProxy.length > 0 ? forwardedPeer : directPeer;
+  const publicHost = settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).host;
   return (req, res, next) => {
     const requestId = chooseRequestId(req);
     const sentTrace = req.headers.traceparent;
     const context: RequestContext = {
       requestId,
       startedAt: performance.now(),
-      clientIp: (req.ip ?? req.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, ''),
-      proto: req.protocol === 'https' ? 'https' : 'http',
-      host: req.host ?? '',
+      ...peerOf(req, publicHost),
       traceparent: typeof sentTrace === 'string' && TRACEPARENT_FORM.test(sentTrace) ? sentTrace : newTraceparent(),
       path: { raw: '/', query: '', decoded: '/' },
       area: 'other',
@@ -80,10 +84,10 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
     // A connection that is kept would carry its next request into a process that is gone.
     if (isDraining()) context.answerHeaders.push('Connection', 'close');
     setContext(res, context);
-    metrics.inFlight.inc();
+    metrics.inFlight.value += 1;
     const { method } = req;
     res.once('close', () => {
-      metrics.inFlight.dec();
+      metrics.inFlight.value -= 1;
       logRequest({
         requestId,
         method,
@@ -102,6 +106,33 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
     });
     next();
   };
+}
+
+interface Peer {
+  readonly clientIp: string;
+  readonly proto: 'http' | 'https';
+  readonly host: string;
+}
+
+/**
+ * As a trusted proxy says, where one asks; what it merely passes on may be no address or no host at all. The host is the
+ * public one where there is one: Finvera may build links from it, so that no client may choose it (ATK-H7).
+ */
+function forwardedPeer(req: express.Request, publicHost: string | undefined): Peer {
+  const proto = req.protocol === 'https' ? 'https' : 'http';
+  const host = publicHost ?? (isHost(req.host ?? '') ? req.host : (req.headers.host ?? ''));
+  return { clientIp: clientAddress(req.ip ?? '', plainAddress(req.socket.remoteAddress ?? '')), proto, host };
+}
+
+/** Nobody is trusted: what the connection itself says. */
+function directPeer(req: express.Request, publicHost: string | undefined): Peer {
+  const host = publicHost ?? req.headers.host ?? '';
+  return { clientIp: plainAddress(req.socket.remoteAddress ?? ''), proto: 'http', host };
+}
+
+/** An IPv4 address that came over a socket for both kinds. */
+function plainAddress(ip: string): string {
+  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : ip;
 }
 
 /** A trusted proxy's id is kept, so that one request has one id on its whole way; from others it is only a claim. */
@@ -146,17 +177,19 @@ function decideTarget({ settings, routeTable }: PipelineParts): RequestHandler {
       req.url = decision.path.raw + decision.path.query;
     }
     context.path = decision.path;
-    context.area = areaOf(decision.path.decoded, routeTable);
-    context.routeName = context.area;
+    const match = routeTable.match(decision.path.decoded);
+    context.area = areaOf(decision.path.decoded, match);
+    if (match.kind === 'route') context.route = match.route;
+    context.routeName = context.area === 'route' ? (context.route?.path ?? '') : context.area;
     next();
   };
 }
 
-export function areaOf(decoded: string, routeTable: RouteTable): Area {
+export function areaOf(decoded: string, match: RouteMatch): Area {
   if (HEALTH_PATHS.includes(decoded)) return 'health';
   if (decoded === '/bff' || decoded.startsWith('/bff/')) return 'bff';
   if (isFinveraPath(decoded)) return 'finvera';
-  return routeTable.match(decoded).kind === 'route' ? 'route' : 'other';
+  return match.kind === 'route' ? 'route' : 'other';
 }
 
 function answerHealth(health: Health): RequestHandler {
@@ -170,13 +203,17 @@ function answerHealth(health: Health): RequestHandler {
   };
 }
 
-function guardOrigin({ settings, cookie, metrics }: PipelineParts): RequestHandler {
+function guardOrigin({ settings, cookie, metrics, audit }: PipelineParts): RequestHandler {
   const allowedOrigins = new Set(settings.allowedOrigins);
   const rules = { publicUrl: settings.publicUrl, allowedOrigins };
   return (req, res, next) => {
     const context = contextOf(res);
     if (context.area === 'other') return next();
     const { origin } = req.headers;
+    context.cookie = cookie.read(req.rawHeaders);
+    if (context.cookie.kind === 'malformed') {
+      audit.record('session_cookie_refused', { ...asFields(requesterOf(req, res)), reason: 'malformed_or_twice' });
+    }
     context.answerHeaders.push(...corsHeaders(origin, allowedOrigins));
     const passes = mayPass(
       {
@@ -184,13 +221,14 @@ function guardOrigin({ settings, cookie, metrics }: PipelineParts): RequestHandl
         secFetchSite: headerOf(req.headers['sec-fetch-site']),
         origin,
         host: context.host,
-        hasSessionCookie: cookie.read(req.rawHeaders).kind !== 'absent',
+        hasSessionCookie: context.cookie.kind !== 'absent',
         csrfHeader: headerOf(req.headers['x-csrf']),
       },
       rules,
     );
     if (!passes) {
       metrics.guardRefusals.inc({ guard: 'cross_site' });
+      audit.record('origin_refused', { ...asFields(requesterOf(req, res)), origin, reason: 'cross_site' });
       throw new GatewayError('origin_forbidden');
     }
     if (isPreflight(req) && origin !== undefined && allowedOrigins.has(origin)) {
@@ -215,13 +253,11 @@ const inArea =
     router(req, res, (error?: unknown) => next(error ?? new GatewayError('not_found')));
   };
 
-function forwardRoute({ routeTable, forwards }: PipelineParts): RequestHandler {
-  return async (req, res, next) => {
-    const context = contextOf(res);
-    const match = routeTable.match(context.path.decoded);
-    if (context.area !== 'route' || match.kind === 'none') return next();
-    context.routeName = match.route.path;
-    await forwards.get(match.route.path)?.(req, res);
+function forwardRoute({ forwards }: PipelineParts): RequestHandler {
+  return (req, res, next) => {
+    const { area, route } = contextOf(res);
+    const forward = area === 'route' && route ? forwards.get(route.path) : undefined;
+    return forward ? forward(req, res) : next();
   };
 }
 

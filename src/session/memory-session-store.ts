@@ -63,6 +63,12 @@ export function createMemorySessionStore(clock: Clock): SessionStore {
       entry.expiresAt = clock.now() + ttlMs;
       return { kind: 'written', version: version + 1 };
     },
+    async reseal(hash, read, seal) {
+      const entry = alive(hash);
+      if (entry?.session.seal !== read) return false;
+      entry.session = { ...entry.session, seal };
+      return true;
+    },
     async touch(hash, lastSeenAt, ttlMs) {
       const entry = alive(hash);
       if (!entry || lastSeenAt <= entry.session.lastSeenAt) return;

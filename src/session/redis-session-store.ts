@@ -69,6 +69,8 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
         await replicated();
         return { kind: 'written', version: result };
       }),
+    reseal: (hash, read, seal) =>
+      storeOperation(async () => (await redis.resealSession(sessionKey(hash), read, seal)) === 1),
     touch: (hash, lastSeenAt, ttlMs) =>
       storeOperation(async () => {
         await redis.touchSession(sessionKey(hash), lastSeenAt, ttlMs);

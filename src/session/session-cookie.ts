@@ -48,12 +48,25 @@ export function readSessionCookie(rawHeaders: readonly string[], name: string): 
     if (header === undefined || header.length !== 6 || header.toLowerCase() !== 'cookie') continue;
     for (const pair of (rawHeaders[i + 1] ?? '').split(';')) {
       const equals = pair.indexOf('=');
-      if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
-      const value = pair.slice(equals + 1).trim();
+      if (equals < 0 || trimBlanks(pair.slice(0, equals)) !== name) continue;
+      const value = trimBlanks(pair.slice(equals + 1));
       if (found !== undefined && found !== value) return { kind: 'malformed' };
       found = value;
     }
   }
   if (found === undefined) return { kind: 'absent' };
   return isSessionId(found) ? { kind: 'present', id: found } : { kind: 'malformed' };
+}
+
+/**
+ * Blank and tab only, as browsers do (RFC 6265bis §5.6): `trim` takes U+00A0 and others too, and a sibling domain may set
+ * a cookie that begins with one, past the rules of the `__Host-` prefix.
+ */
+function trimBlanks(text: string): string {
+  const isBlank = (at: number) => text[at] === ' ' || text[at] === '\t';
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(start)) start += 1;
+  while (end > start && isBlank(end - 1)) end -= 1;
+  return text.slice(start, end);
 }

@@ -38,6 +38,11 @@ export interface SessionStore {
   create(session: StoredSession, ttlMs: number, keep: number): Promise<readonly SessionHash[]>;
   read(hash: SessionHash): Promise<StoredSession | undefined>;
   writeSeal(hash: SessionHash, write: SealWrite): Promise<SealWriteOutcome>;
+  /**
+   * Another seal of the same contents, only in the place of the very seal that was read. The version stays: a refresh
+   * under way at that version must still be written. True where it was replaced.
+   */
+  reseal(hash: SessionHash, read: string, seal: string): Promise<boolean>;
   /** Moves the last activity forward; a session that ended stays ended. */
   touch(hash: SessionHash, lastSeenAt: number, ttlMs: number): Promise<void>;
   noteForced(hash: SessionHash, forced: ForcedRefresh): Promise<void>;

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../kernel/clock.ts';
+import type { Requester } from '../observability/audit-reports.ts';
 import {
   absoluteEnd,
   type EndReason,
@@ -19,7 +20,7 @@ import {
 import type { SessionCache } from './session-cache.ts';
 import { hashSessionId, newSessionId, type SessionHash, type SessionId } from './session-id.ts';
 import type { SessionStore, StoredSession } from './session-store.ts';
-import type { TokenSeal } from './token-seal.ts';
+import type { SealedContents, TokenSeal } from './token-seal.ts';
 
 export interface NewSession {
   readonly user: Identity;
@@ -40,10 +41,12 @@ export type Renewal =
 
 /** Told of what happens to sessions; must not throw. */
 export interface SessionObserver {
-  started(session: Session): void;
-  ended(hash: SessionHash, userId: string, reason: EndReason): void;
+  started(session: Session, requester?: Requester): void;
+  ended(hash: SessionHash, userId: string, reason: EndReason, requester?: Requester): void;
   /** A write of activity failed: nothing is lost but precision of the idle time. */
   activityLost(error: unknown): void;
+  /** Sealed anew under the newest key; with an error: not yet, the older key still opens it. */
+  resealed(hash: SessionHash, error?: unknown): void;
 }
 
 export interface SessionsOptions {
@@ -58,7 +61,8 @@ export interface SessionsOptions {
 
 /** All but `noteActivity` reject with GatewayError `store_unavailable` where the store does not answer. */
 export interface Sessions {
-  begin(session: NewSession): Promise<Session>;
+  /** @param requester the request behind it, for whoever is told; so everywhere. */
+  begin(session: NewSession, requester?: Requester): Promise<Session>;
   /** From the cache where it may be trusted, else from the store. */
   find(id: SessionId): Promise<Finding>;
   /** From the store, whatever the cache says: for decisions on what others may have written. */
@@ -69,9 +73,14 @@ export interface Sessions {
   renew(session: Session, tokens: Tokens, forced?: ForcedRefresh): Promise<Renewal>;
   noteForced(session: Session, forced: ForcedRefresh): Promise<void>;
   /** @param onlyVersion ends it only while its tokens are still these. */
-  end(session: Pick<Session, 'hash' | 'userId'>, reason: EndReason, onlyVersion?: number): Promise<boolean>;
+  end(
+    session: Pick<Session, 'hash' | 'userId'>,
+    reason: EndReason,
+    onlyVersion?: number,
+    requester?: Requester,
+  ): Promise<boolean>;
   /** Ends the session of a cookie's value, also one whose seal does not open. True where there was one. */
-  endById(id: SessionId, reason: EndReason): Promise<boolean>;
+  endById(id: SessionId, reason: EndReason, requester?: Requester): Promise<boolean>;
   list(userId: string): Promise<readonly StoredSession[]>;
   /** Resolves where the store answers. */
   ping(): Promise<void>;
@@ -79,16 +88,33 @@ export interface Sessions {
 
 const PUBLIC_ID_BYTES = 12;
 const MAX_USER_AGENT_CHARS = 256;
+/** After a change of keys every session wants it at once; who finds no place comes back with its next reading. */
+const MAX_RESEALING = 32;
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, seal, cache, clock, times, maxPerUser, observer } = options;
   const writingActivity = new Set<SessionHash>();
+  const resealing = new Set<SessionHash>();
 
-  const end: Sessions['end'] = async (session, reason, onlyVersion) => {
+  const end: Sessions['end'] = async (session, reason, onlyVersion, requester) => {
     const ended = await store.end(session, reason, onlyVersion);
     cache.invalidate(session.hash);
-    if (ended) observer.ended(session.hash, session.userId, reason);
+    if (ended) observer.ended(session.hash, session.userId, reason, requester);
     return ended;
+  };
+
+  /** Nobody waits for it, and whoever wrote tokens meanwhile has sealed them under a newer key anyway. */
+  const resealInBackground = (id: SessionId, { hash, seal: old }: StoredSession, contents: SealedContents): void => {
+    if (resealing.has(hash) || resealing.size >= MAX_RESEALING) return;
+    resealing.add(hash);
+    seal
+      .seal(id, contents)
+      .then((sealed) => store.reseal(hash, old, sealed))
+      .then(
+        (isWritten) => isWritten && observer.resealed(hash),
+        (error: unknown) => observer.resealed(hash, error),
+      )
+      .finally(() => resealing.delete(hash));
   };
 
   const read = async (id: SessionId, hash: SessionHash): Promise<Session | undefined> => {
@@ -101,6 +127,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     }
     const opened = await seal.open(id, stored.seal);
     if (opened.kind === 'unopenable') return undefined;
+    if (!opened.current) resealInBackground(id, stored, opened.contents);
     return { ...withoutSeal(stored), id, seenWrittenAt: stored.lastSeenAt, ...opened.contents };
   };
 
@@ -133,7 +160,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   };
 
   return {
-    async begin({ user, tokens, ip, userAgent }) {
+    async begin({ user, tokens, ip, userAgent }, requester) {
       const id = newSessionId();
       const now = clock.now();
       const session: Session = {
@@ -154,8 +181,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       const sealed = await seal.seal(id, { user, tokens });
       const ttlMs = storeTtlMs(now, now, session.absoluteExpiresAt, times);
       const surplus = await store.create(toStored(session, sealed), ttlMs, maxPerUser);
-      observer.started(session);
-      for (const hash of surplus) observer.ended(hash, session.userId, 'limit');
+      observer.started(session, requester);
+      for (const hash of surplus) observer.ended(hash, session.userId, 'limit', requester);
       return session;
     },
     find,
@@ -185,9 +212,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     noteForced: (session, forced) => store.noteForced(session.hash, forced),
     end,
-    async endById(id, reason) {
+    async endById(id, reason, requester) {
       const stored = await store.read(hashSessionId(id));
-      return stored !== undefined && (await end(stored, reason));
+      return stored !== undefined && (await end(stored, reason, undefined, requester));
     },
     list: (userId) => store.listByUser(userId),
     ping: () => store.ping(),

@@ -7,6 +7,7 @@ import { createHmac } from 'node:crypto';
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
 import { z } from 'zod';
 import type { SessionKey } from '../config/settings.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Secret } from '../kernel/secret.ts';
 import type { Identity, Tokens } from './session.ts';
 import type { SessionId } from './session-id.ts';
@@ -17,7 +18,7 @@ export interface SealedContents {
 }
 
 export type Unsealing =
-  /** `current` is false where an older key opened it: it is sealed anew with the next write. */
+  /** `current` is false where an older key opened it: it should be sealed anew. */
   | { readonly kind: 'opened'; readonly contents: SealedContents; readonly current: boolean }
   /** Its key is no longer among the server's, or the seal is not this session's, or it was altered. */
   | { readonly kind: 'unopenable' };
@@ -25,6 +26,8 @@ export type Unsealing =
 export interface TokenSeal {
   seal(id: SessionId, contents: SealedContents): Promise<string>;
   open(id: SessionId, sealed: string): Promise<Unsealing>;
+  /** Other keys from now on, newest first. What is being sealed or opened meanwhile ends with the keys it began with. */
+  replaceKeys(keys: readonly SessionKey[]): void;
 }
 
 const LABEL = 'finvera-gateway/session-seal/v1\0';
@@ -36,32 +39,46 @@ const sealedForm = z.object({
   ae: z.number(),
   al: z.number(),
   re: z.number().optional(),
+  /** When it was sealed. */
+  t: z.number().optional(),
 });
 
+/** The keys in force, in their order, since a moment. */
+interface KeyRing {
+  readonly newest: { readonly kid: string; readonly key: Buffer };
+  readonly byKid: ReadonlyMap<string, Buffer>;
+  readonly sinceMs: number;
+}
+
 /** @param keys newest first: the first seals, all open. */
-export function createTokenSeal(keys: readonly SessionKey[]): TokenSeal {
-  const serverKeys = new Map(keys.map(({ kid, key }) => [kid, Buffer.from(key.reveal(), 'base64url')]));
-  const newest = keys[0];
-  if (!newest) throw new Error('a token seal needs at least one key');
+export function createTokenSeal(keys: readonly SessionKey[], clock: Clock = systemClock): TokenSeal {
+  let ring = toKeyRing(keys, clock.now());
 
   return {
+    replaceKeys(changed) {
+      ring = toKeyRing(changed, clock.now());
+    },
     async seal(id, contents) {
-      const key = sessionKey(serverKeys.get(newest.kid) as Buffer, id);
-      return await new CompactEncrypt(Buffer.from(JSON.stringify(toSealed(contents))))
-        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: newest.kid })
-        .encrypt(key);
+      const { kid, key } = ring.newest;
+      return await new CompactEncrypt(Buffer.from(JSON.stringify(toSealed(contents, clock.now()))))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid })
+        .encrypt(sessionKey(key, id));
     },
     async open(id, sealed) {
       try {
+        const { newest, byKid, sinceMs } = ring;
         const { kid = '' } = decodeProtectedHeader(sealed);
-        const serverKey = serverKeys.get(kid);
+        const serverKey = byKid.get(kid);
         if (!serverKey) return { kind: 'unopenable' };
         const { plaintext } = await compactDecrypt(sealed, sessionKey(serverKey, id), {
           keyManagementAlgorithms: ['dir'],
           contentEncryptionAlgorithms: ['A256GCM'],
         });
-        const contents = fromSealed(sealedForm.parse(JSON.parse(Buffer.from(plaintext).toString('utf8'))));
-        return { kind: 'opened', contents, current: kid === newest.kid };
+        const form = sealedForm.parse(JSON.parse(Buffer.from(plaintext).toString('utf8')));
+        // What another key sealed after this order of keys came into force was sealed by an instance that has another
+        // order, perhaps a newer one: sealing it anew here would be undone there, again and again.
+        const current = kid === newest.kid || (form.t ?? 0) > sinceMs;
+        return { kind: 'opened', contents: fromSealed(form), current };
       } catch {
         // Whatever is wrong with it, it is not a session: the caller answers as for one that never was.
         return { kind: 'unopenable' };
@@ -70,12 +87,23 @@ export function createTokenSeal(keys: readonly SessionKey[]): TokenSeal {
   };
 }
 
+function toKeyRing(keys: readonly SessionKey[], sinceMs: number): KeyRing {
+  const [first] = keys;
+  if (!first) throw new Error('a token seal needs at least one key');
+  const bytesOf = ({ key }: SessionKey) => Buffer.from(key.reveal(), 'base64url');
+  return {
+    newest: { kid: first.kid, key: bytesOf(first) },
+    byKid: new Map(keys.map((each) => [each.kid, bytesOf(each)])),
+    sinceMs,
+  };
+}
+
 /** One HMAC-SHA-256 over a label and the 256 random bits of the id, as NIST SP 800-108 derives keys from a key. */
 function sessionKey(serverKey: Buffer, id: SessionId): Uint8Array {
   return createHmac('sha256', serverKey).update(LABEL).update(id).digest();
 }
 
-function toSealed({ user, tokens }: SealedContents): z.infer<typeof sealedForm> {
+function toSealed({ user, tokens }: SealedContents, sealedAt: number): z.infer<typeof sealedForm> {
   return {
     u: user,
     a: tokens.access.reveal(),
@@ -83,6 +111,7 @@ function toSealed({ user, tokens }: SealedContents): z.infer<typeof sealedForm> 
     ae: tokens.accessExpiresAt,
     al: tokens.accessLifeMs,
     re: tokens.refreshExpiresAt,
+    t: sealedAt,
   };
 }
 

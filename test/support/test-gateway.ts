@@ -8,20 +8,7 @@ import type { Clock } from '../../src/kernel/clock.ts';
 import { type CallOptions, call, type Reply } from './http-client.ts';
 import { freePort } from './redis-server.ts';
 
-/** A clock that stands still until it is moved. Milliseconds. */
-export interface TestClock extends Clock {
-  advance(ms: number): void;
-}
-
-export function createTestClock(startAt = Date.now()): TestClock {
-  let now = startAt;
-  return {
-    now: () => now,
-    advance(ms) {
-      now += ms;
-    },
-  };
-}
+export { createTestClock, type TestClock } from './test-clock.ts';
 
 export interface TestGateway {
   readonly url: string;
@@ -32,6 +19,9 @@ export interface TestGateway {
   /** Every log line so far, parsed. */
   logLines(): Record<string, unknown>[];
   logText(): string;
+  /** Every line of the audit trail so far, parsed, without those of the chain itself. */
+  auditLines(): Record<string, unknown>[];
+  auditText(): string;
   metrics(): Promise<string>;
   browser(): Browser;
   close(): Promise<void>;
@@ -78,14 +68,13 @@ export async function startGateway(
   });
   if (loaded.kind === 'invalid') throw new Error(loaded.problems.join('\n'));
   const settings: Settings = { ...loaded.settings, ...changes };
-  let log = '';
-  const logDestination = new Writable({
-    write(chunk, _encoding, done) {
-      log += String(chunk);
-      done();
-    },
+  const log = createTextSink();
+  const audit = createTextSink();
+  const gateway = createGateway(settings, {
+    logDestination: log.stream,
+    auditDestination: audit.stream,
+    ...(clock ? { clock } : {}),
   });
-  const gateway = createGateway(settings, { logDestination, ...(clock ? { clock } : {}) });
   const { port, managementPort } = await gateway.listen();
   const url = `http://127.0.0.1:${port}`;
   const managementUrl = `http://127.0.0.1:${managementPort}`;
@@ -95,12 +84,10 @@ export async function startGateway(
     managementUrl,
     settings,
     gateway,
-    logText: () => log,
-    logLines: () =>
-      log
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line)),
+    logText: log.text,
+    logLines: () => parseLines(log.text()),
+    auditText: audit.text,
+    auditLines: () => parseLines(audit.text()).filter(({ event }) => !CHAIN_EVENTS.includes(String(event))),
     metrics: async () => (await call(`${managementUrl}/metrics`)).text,
     browser: () => createBrowser(url),
     async close() {
@@ -110,6 +97,27 @@ export async function startGateway(
   };
   running.add(started);
   return started;
+}
+
+const CHAIN_EVENTS: readonly string[] = ['audit_started', 'checkpoint', 'audit_stopped'];
+
+/** Keeps what is written to it. */
+function createTextSink() {
+  let text = '';
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  return { stream, text: () => text };
+}
+
+function parseLines(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
 }
 
 export function createBrowser(url: string): Browser {

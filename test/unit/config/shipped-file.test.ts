@@ -21,7 +21,8 @@ function expectedBlock(name: SettingName): { comment: string; line: string | und
     };
   }
   const from = secret ? `${variable} or ${variable}_FILE, here only without user and password` : variable;
-  const value = kind.isList ? `[${byDefault}]` : byDefault;
+  // A bare dash would be a list in YAML.
+  const value = kind.isList ? `[${byDefault}]` : byDefault === '-' ? '"-"' : byDefault;
   return {
     comment: `${meaning} ${from}: ${kind.form}.`,
     line: byDefault === undefined ? `#${name}: ${example}` : `${name}: ${value}`,

@@ -1,0 +1,323 @@
+// GET /bff/session and what a cookie is worth: activity, timeouts, and values that are no session's.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { json, type Reply } from '../support/http-client.ts';
+import { expectProblem } from '../support/problem.ts';
+import { exchangeRaw, rawRequest, rawStatus } from '../support/raw-http.ts';
+import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { expectNothingTold } from '../support/secrets.ts';
+import {
+  type Browser,
+  closeGateways,
+  createTestClock,
+  startGateway,
+  type TestClock,
+  type TestGateway,
+} from '../support/test-gateway.ts';
+
+const COOKIE = '__Host-finvera_session';
+const CLEARED = `${COOKIE}=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0`;
+const UNKNOWN_ID = `${'B'.repeat(42)}A`;
+const EVENT = '/delivery/api/v1/events/evt-0001';
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const key = (kid: string, byte: number) => `${kid}:${Buffer.alloc(32, byte).toString('base64url')}`;
+
+let redis: TestRedis;
+let simulator: Simulator;
+let clock: TestClock;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  clock = createTestClock();
+  simulator = await createSimulator({ now: clock.now });
+});
+afterEach(async () => {
+  await closeGateways();
+  await simulator.close();
+  await redis.client.flushall();
+});
+afterAll(() => redis.close());
+
+const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
+  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, ...env } });
+
+async function loggedIn(gateway: TestGateway): Promise<Browser> {
+  const browser = gateway.browser();
+  expect((await browser.login()).status).toBe(200);
+  return browser;
+}
+
+function expectEnded(reply: Reply): void {
+  expectProblem(reply, 401, 'session_expired');
+  expect(reply.setCookies).toEqual([CLEARED]);
+}
+
+const idle = (reply: Reply): number => json(reply).session.idle_expires_in;
+
+describe('the session of a browser', () => {
+  test('is told with user and times, and asks Finvera for nothing', async () => {
+    const gateway = await start();
+    const browser = gateway.browser();
+    const login = await browser.login();
+    const createdAt = new Date(clock.now()).toISOString();
+    clock.advance(10 * MINUTE);
+    const asked = simulator.requests().length;
+
+    const reply = await browser.fetch('/bff/session');
+    expect(reply.status).toBe(200);
+    expect(reply.headers['cache-control']).toBe('no-store');
+    expect(reply.setCookies).toEqual([]);
+    expect(json(reply)).toEqual({
+      user: json(login).user,
+      session: {
+        created_at: createdAt,
+        expires_in: 30 * 24 * 3_600 - 600,
+        idle_expires_in: 12 * 3_600,
+        access_token_expires_in: 3_000,
+      },
+    });
+    expect(simulator.requests()).toHaveLength(asked);
+    await expectNothingTold(gateway, simulator, [browser.cookie?.split('=')[1]]);
+  });
+
+  test('is none without a cookie: 401, and none is cleared', async () => {
+    const gateway = await start();
+    for (const path of ['/bff/session', '/bff/sessions', EVENT]) {
+      const reply = await gateway.browser().fetch(path);
+      expectProblem(reply, 401, 'session_required');
+      expect(reply.setCookies).toEqual([]);
+    }
+    expect(simulator.requests()).toEqual([]);
+  });
+
+  test('answers HEAD, and 405 with Allow to other methods', async () => {
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    const head = await browser.fetch('/bff/session', { method: 'HEAD' });
+    expect([head.status, head.text]).toEqual([200, '']);
+    const post = await browser.fetch('/bff/session', { method: 'POST' });
+    expectProblem(post, 405, 'method_not_allowed');
+    expect(post.headers.allow).toBe('GET, HEAD');
+  });
+
+  test('is the same on every instance that shares store and keys', async () => {
+    const env = { SESSION_KEYS: key('k1', 1) };
+    const [one, two] = [await start(env), await start(env)];
+    const browser = await loggedIn(one);
+    const reply = await two.browser().fetch('/bff/session', { headers: { Cookie: browser.cookie ?? '' } });
+    expect(reply.status).toBe(200);
+    expect(json(reply).user.email).toBe('demo@finvera.test');
+  });
+
+  test('opens under an older key that is still listed', async () => {
+    const browser = await loggedIn(await start({ SESSION_KEYS: key('old', 1) }));
+    const rotated = await start({ SESSION_KEYS: `${key('new', 2)},${key('old', 1)}` });
+    const headers = { Cookie: browser.cookie ?? '' };
+    expect((await rotated.browser().fetch('/bff/session', { headers })).status).toBe(200);
+    expect((await rotated.browser().fetch(EVENT, { headers })).status).toBe(200);
+  });
+
+  test('is over where the key that sealed it is gone', async () => {
+    const browser = await loggedIn(await start({ SESSION_KEYS: key('old', 1) }));
+    const without = await start({ SESSION_KEYS: key('new', 2) });
+    const headers = { Cookie: browser.cookie ?? '' };
+    expectEnded(await without.browser().fetch('/bff/session', { headers }));
+    expectEnded(await without.browser().fetch(EVENT, { headers }));
+  });
+
+  test('is over after Redis was emptied', async () => {
+    const gateway = await start({ SESSION_KEYS: key('k1', 1) });
+    const browser = await loggedIn(gateway);
+    await redis.client.flushall();
+    const other = await start({ SESSION_KEYS: key('k1', 1) });
+    expectEnded(await other.browser().fetch('/bff/session', { headers: { Cookie: browser.cookie ?? '' } }));
+  });
+});
+
+describe('activity', () => {
+  test('moves the idle end, on the gateway’s own and on forwarded paths', async () => {
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    for (const path of ['/bff/session', EVENT, '/bff/sessions', EVENT]) {
+      clock.advance(11 * HOUR);
+      expect((await browser.fetch(path)).status).toBe(200);
+    }
+    clock.advance(12 * HOUR + 2 * MINUTE);
+    expectEnded(await browser.fetch('/bff/session'));
+    expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'idle' }));
+    expect((await redis.client.keys('*session*')).filter((name) => !name.includes('user'))).toEqual([]);
+  });
+
+  test.each([
+    ['/bff/session?slide=false', {}],
+    ['/bff/session', { 'X-Session-Activity': 'none' }],
+    ['/bff/sessions', { 'X-Session-Activity': 'none' }],
+    [EVENT, { 'X-Session-Activity': 'none' }],
+  ])('is not what %s with %j is', async (path, headers: Record<string, string>) => {
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    for (let i = 0; i < 3; i += 1) {
+      clock.advance(3 * HOUR);
+      expect((await browser.fetch(path, { headers })).status).toBe(200);
+    }
+    expect(idle(await browser.fetch('/bff/session?slide=false'))).toBe(3 * 3_600);
+    clock.advance(3 * HOUR + 2 * MINUTE);
+    expectEnded(await browser.fetch(path, { headers }));
+  });
+
+  test('is told in the times at once', async () => {
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    clock.advance(100_000);
+    expect(idle(await browser.fetch('/bff/session?slide=false'))).toBe(12 * 3_600 - 100);
+    expect(idle(await browser.fetch('/bff/session'))).toBe(12 * 3_600);
+    expect(idle(await browser.fetch('/bff/session?slide=false'))).toBe(12 * 3_600);
+  });
+
+  test('does not move the absolute end', async () => {
+    const gateway = await start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
+    const browser = await loggedIn(gateway);
+    for (const left of [5_400, 3_600, 1_800]) {
+      clock.advance(30 * MINUTE);
+      const { session } = json(await browser.fetch('/bff/session'));
+      expect(session).toMatchObject({ expires_in: left, idle_expires_in: Math.min(left, 5_400) });
+    }
+    clock.advance(30 * MINUTE);
+    expectEnded(await browser.fetch('/bff/session'));
+    expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'absolute' }));
+  });
+
+  test('does not keep a session beyond its refresh token', async () => {
+    simulator.configure({ refreshTokenLifeS: 2 * 3_600, rotation: false });
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    clock.advance(119 * MINUTE);
+    expect((await browser.fetch('/bff/session?slide=false')).status).toBe(200);
+    clock.advance(MINUTE);
+    expectEnded(await browser.fetch('/bff/session'));
+  });
+});
+
+/** How often the store was asked for something, whatever it was. */
+async function lookUps(): Promise<number> {
+  const stats = await redis.client.info('commandstats');
+  const calls = [...stats.matchAll(/^cmdstat_(\w+)[^:]*:calls=(\d+)/gm)];
+  return calls
+    .filter(([, name]) => /^(h|get|mget|eval|fcall|z|set|exists|del|ttl|pttl|scan|keys)/.test(name ?? ''))
+    .reduce((sum, [, , number]) => sum + Number(number), 0);
+}
+
+describe('a cookie that is no session’s', () => {
+  const GOOD = 'C'.repeat(42);
+
+  test.each([
+    ['nothing', ''],
+    ['a character too few', 'A'.repeat(42)],
+    ['a character too many', 'A'.repeat(44)],
+    ['a foreign character', `${GOOD}!`],
+    ['standard base64', `${GOOD.slice(1)}+/`],
+    ['bits beyond 32 bytes', 'B'.repeat(43)],
+    ['padding', `${GOOD}=`],
+    ['quotes', `"${UNKNOWN_ID}"`],
+    ['an escape', `%41${'A'.repeat(42)}`],
+    ['a JSON cookie', `j:{"a":1}${'A'.repeat(34)}`],
+    ['very much', 'A'.repeat(4_000)],
+  ])('answers 401 session_required to %s, clears it and looks nothing up', async (_what, value) => {
+    const gateway = await start();
+    await redis.client.config('RESETSTAT');
+    for (const path of ['/bff/session', EVENT, '/bff/sessions']) {
+      const reply = await gateway.browser().fetch(path, { headers: { Cookie: `${COOKIE}=${value}` } });
+      expectProblem(reply, 401, 'session_required');
+      expect(reply.setCookies).toEqual([CLEARED]);
+    }
+    expect(await lookUps()).toBe(0);
+    expect(simulator.requests()).toEqual([]);
+  });
+
+  test('looks a well-formed one up, which shows that look-ups are counted', async () => {
+    const gateway = await start();
+    await redis.client.config('RESETSTAT');
+    const reply = await gateway.browser().fetch(EVENT, { headers: { Cookie: `${COOKIE}=${UNKNOWN_ID}` } });
+    expectEnded(reply);
+    expect(await lookUps()).toBeGreaterThan(0);
+    expect(simulator.requests()).toEqual([]);
+  });
+
+  test.each([
+    ['in one line, the right one first', (good: string) => [`Cookie: ${good}; ${COOKIE}=${UNKNOWN_ID}`]],
+    ['in one line, the right one last', (good: string) => [`Cookie: ${COOKIE}=${UNKNOWN_ID}; ${good}`]],
+    ['in two lines, the right one first', (good: string) => [`Cookie: ${good}`, `Cookie: ${COOKIE}=${UNKNOWN_ID}`]],
+    ['in two lines, the right one last', (good: string) => [`Cookie: ${COOKIE}=${UNKNOWN_ID}`, `cookie: ${good}`]],
+    ['a malformed one first', (good: string) => [`Cookie: ${COOKIE}=x; ${good}`]],
+    ['an empty one last', (good: string) => [`Cookie: ${good}; ${COOKIE}=`]],
+    ['around others', (good: string) => [`Cookie: a=b; ${good}; c=d; ${COOKIE}=${UNKNOWN_ID}; e=f`]],
+  ])('believes none of two: %s', async (_how, lines) => {
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    await redis.client.config('RESETSTAT');
+    const answer = await exchangeRaw(gateway.port, rawRequest('GET', '/bff/session', lines(browser.cookie ?? '')));
+    expect(rawStatus(answer)).toBe(401);
+    expect(answer).toContain('"code":"session_required"');
+    expect(answer.match(/^Set-Cookie: .*$/gim)).toEqual([`Set-Cookie: ${CLEARED}`]);
+    expect(await lookUps()).toBe(0);
+    expect((await browser.fetch('/bff/session')).status).toBe(200);
+  });
+
+  test('takes the same one twice, and one among others', async () => {
+    const gateway = await start();
+    const { cookie = '' } = await loggedIn(gateway);
+    for (const line of [`${cookie}; ${cookie}`, `a=b; ${cookie}; theme=dark`, `__host-finvera_session=x; ${cookie}`]) {
+      const answer = await exchangeRaw(gateway.port, rawRequest('GET', '/bff/session', [`Cookie: ${line}`]));
+      expect(rawStatus(answer)).toBe(200);
+    }
+  });
+
+  test('is not looked for under the other name', async () => {
+    const gateway = await start();
+    const { cookie = '' } = await loggedIn(gateway);
+    const value = cookie.split('=')[1];
+    const reply = await gateway.browser().fetch('/bff/session', { headers: { Cookie: `finvera_session=${value}` } });
+    expectProblem(reply, 401, 'session_required');
+    expect(reply.setCookies).toEqual([]);
+  });
+});
+
+test('answers 404 not_found below /bff/ and where no route leads', async () => {
+  const gateway = await start();
+  for (const path of [
+    '/bff',
+    '/bff/',
+    '/bff/nothing',
+    '/bff/session/',
+    '/bff/Session',
+    '/bff/login/x',
+    '/nothing',
+    '/',
+  ]) {
+    const reply = await gateway.browser().fetch(path);
+    expectProblem(reply, 404, 'not_found');
+  }
+  expect(simulator.requests()).toEqual([]);
+});
+
+test('serves the browser client, which may be kept, and the description of the endpoints', async () => {
+  const gateway = await start();
+  const module = await gateway.browser().fetch('/bff/client.js');
+  expect(module.status).toBe(200);
+  expect(module.headers['content-type']).toMatch(/^text\/javascript/);
+  expect(module.headers['cache-control']).not.toContain('no-store');
+  expect(module.text).toMatch(/^export /m);
+  const again = await gateway
+    .browser()
+    .fetch('/bff/client.js', { headers: { 'If-None-Match': String(module.headers.etag) } });
+  expect(again.status).toBe(304);
+
+  const described = await gateway.browser().fetch('/bff/openapi.json');
+  expect(described.headers['cache-control']).toBe('no-store');
+  expect(Object.keys(json(described).paths)).toEqual(
+    expect.arrayContaining(['/bff/login', '/bff/session', '/bff/refresh', '/bff/logout', '/bff/sessions']),
+  );
+});

@@ -1,0 +1,39 @@
+import { describe, expect, test } from '@jest/globals';
+import { errors } from 'undici';
+import { codeOf, toGatewayError } from '../../../src/forwarding/upstream-error.ts';
+import { GatewayError } from '../../../src/kernel/errors.ts';
+
+const withCode = (code: string) => Object.assign(new Error('failed'), { code });
+
+describe('toGatewayError', () => {
+  test.each([
+    ['a refused connection', withCode('ECONNREFUSED'), 'upstream_refused'],
+    ['a reset', withCode('ECONNRESET'), 'upstream_refused'],
+    ['a closed socket', new errors.SocketError('other side closed'), 'upstream_refused'],
+    ['a connection that takes too long', new errors.ConnectTimeoutError(), 'upstream_timeout'],
+    ['a time-out of the system', withCode('ETIMEDOUT'), 'upstream_timeout'],
+    ['what is no HTTP', new errors.HTTPParserError('bad'), 'upstream_invalid'],
+    ['headers without end', new errors.HeadersOverflowError(), 'upstream_invalid'],
+    ['a body of another length', new errors.ResponseContentLengthMismatchError(), 'upstream_invalid'],
+    ['what is no error', 'text', 'upstream_refused'],
+    ['nothing', undefined, 'upstream_refused'],
+  ])('makes of %s: %s', (_, cause, kind) => {
+    const error = toGatewayError(cause);
+    expect(error.kind).toBe(kind);
+    expect(error.cause).toBe(cause);
+  });
+
+  test('passes an own error as it is', () => {
+    const own = new GatewayError('body_too_large');
+    expect(toGatewayError(own)).toBe(own);
+  });
+});
+
+describe('codeOf', () => {
+  test('is the code where it is text', () => {
+    expect(codeOf(withCode('X'))).toBe('X');
+    expect(codeOf({ code: 7 })).toBeUndefined();
+    expect(codeOf(null)).toBeUndefined();
+    expect(codeOf('text')).toBeUndefined();
+  });
+});
