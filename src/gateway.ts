@@ -1,24 +1,19 @@
 /** Composition root: builds every part in order and wires them. No rule of its own. */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { createServer, type Server } from 'node:http';
 import type { DestinationStream } from 'pino';
 import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
 import { type CircuitBreaker, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
-import { decidePath } from './forwarding/path-decision.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
 import { createFrontendProxy, type Frontend } from './frontend/frontend-proxy.ts';
 import { createStaticFolder } from './frontend/static-folder.ts';
 import { createAuthenticate } from './guards/authenticate.ts';
 import { createLoginThrottle } from './guards/login-throttle.ts';
-import { formFault } from './guards/message-form.ts';
 import { createStuffingWatch } from './guards/stuffing-watch.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
-import { GatewayError } from './kernel/errors.ts';
-import { closeServer } from './lifecycle/connections.ts';
+import { closeServer, listenOn, within } from './lifecycle/connections.ts';
 import { createDrain } from './lifecycle/drain.ts';
 import type { Audit } from './observability/audit.ts';
 import { withRefreshAudit, withSessionAudit } from './observability/audit-reports.ts';
@@ -37,13 +32,14 @@ import { createRedisConnection, createRedisSubscriber, type RedisConnection, whe
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
 import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
 import { createBffRoutes } from './routes/bff.ts';
-import { answerClientError, refuseSocket } from './routes/client-error.ts';
+import { answerClientError } from './routes/client-error.ts';
 import { noteExpectation } from './routes/expect-continue.ts';
 import { createFinveraRoutes } from './routes/finvera-paths.ts';
 import { createForward, type Forward } from './routes/forwarded.ts';
 import { createHealth, HEALTH_PATHS } from './routes/health.ts';
 import { createLogin } from './routes/login.ts';
-import { areaOf, createPipeline } from './routes/pipeline.ts';
+import { createPipeline } from './routes/pipeline.ts';
+import { createUpgradeHandler } from './routes/upgrade.ts';
 import { createMemorySessionStore } from './session/memory-session-store.ts';
 import { createRedisSessionStore } from './session/redis-session-store.ts';
 import { createSessionCache, type SessionCache } from './session/session-cache.ts';
@@ -138,7 +134,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     if (status !== undefined)
       log.info({ event: 'bad_request', status, error: error.message }, 'request could not be read');
   });
-  server.on('upgrade', createUpgradeHandler(settings.routes, frontend));
+  server.on('upgrade', createUpgradeHandler(createRouteTable(settings.routes), frontend));
   const management = createServer(createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS }));
 
   let closing: Promise<boolean> | undefined;
@@ -346,39 +342,4 @@ const VALIDATE_ROUTE: RouteSettings = {
 function createFrontend(frontend: Settings['frontend']): Frontend | undefined {
   if (!frontend) return undefined;
   return frontend.kind === 'folder' ? createStaticFolder(frontend.path) : createFrontendProxy(frontend.url);
-}
-
-/** Upgrades pass no middleware: the same checks stand here. Only a dev server behind `FRONTEND` takes one. */
-function createUpgradeHandler(routes: readonly RouteSettings[], frontend: Frontend | undefined) {
-  const routeTable = createRouteTable(routes);
-  return (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const fault = formFault(req);
-    if (fault) return void refuseSocket(new GatewayError(fault.kind, { detail: fault.detail }), socket);
-    const decision = decidePath(req.url ?? '');
-    if (decision.kind !== 'path') return void refuseSocket(new GatewayError('invalid_request'), socket);
-    const { decoded } = decision.path;
-    const isOurs = decoded === '/stream' || areaOf(decoded, routeTable.match(decoded)) !== 'other';
-    if (isOurs || !frontend?.upgrade) return void refuseSocket(new GatewayError('not_found'), socket);
-    socket.on('error', () => socket.destroy());
-    frontend.upgrade(req, socket, head);
-  };
-}
-
-function listenOn(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
-}
-
-async function within(work: Promise<void>, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

@@ -1,5 +1,6 @@
-/** Closes an HTTP server: no new connection, in-flight answers end, and at the limit whatever is left is cut. */
+/** Opens and closes HTTP servers. Closing: no new connection, in-flight answers end, and at the limit whatever is left is cut. */
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 /** @returns true where every connection ended by itself within `limitMs`. */
 export function closeServer(server: Server, limitMs: number): Promise<boolean> {
@@ -16,4 +17,25 @@ export function closeServer(server: Server, limitMs: number): Promise<boolean> {
     // Keep-alive connections without a request would hold the close until their timeout.
     server.closeIdleConnections();
   });
+}
+
+/** @returns the port, also where any free one was asked for. @throws the listener's error, such as a taken port. */
+export function listenOn(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+/** Waits for work, but not longer than `limitMs`. The work goes on. */
+export async function within(work: Promise<void>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }

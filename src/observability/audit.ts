@@ -70,7 +70,7 @@ export interface AuditOptions {
 }
 
 export const CHECKPOINT_LINES = 500;
-export const CHECKPOINT_MS = 5 * 60_000;
+const CHECKPOINT_MS = 5 * 60_000;
 const MAX_CHARS = 256;
 const ACCOUNT_LABEL = 'finvera-gateway/audit-account/v1\0';
 const ACCOUNT_CHARS = 22;

@@ -7,7 +7,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { RedisConnection } from './redis-client.ts';
 import { EVENTS_CHANNEL, echoChannel, hashOfSessionKey, SESSION_KEY_PREFIX } from './redis-keys.ts';
 
-export const ECHO_INTERVAL_MS = 250;
+const ECHO_INTERVAL_MS = 250;
 /** An echo older than this: what happens elsewhere may not be heard any more. */
 export const ECHO_MAX_AGE_MS = 750;
 

@@ -95,7 +95,7 @@ function credentialFor(
 }
 
 /** The browser's own `apikey`, in whatever spelling, gives way to the server's. */
-export function withApiKey(query: string, key: string): string {
+function withApiKey(query: string, key: string): string {
   const kept = query
     .slice(1)
     .split('&')

@@ -14,7 +14,7 @@ import type { Sessions } from '../session/sessions.ts';
 import { sendContinue } from './expect-continue.ts';
 import { createLoginAudit, type LoginAuditParts } from './login-audit.ts';
 
-export const MAX_LOGIN_BYTES = 8 * 1024;
+const MAX_LOGIN_BYTES = 8 * 1024;
 
 /** Passed on exactly as received (ASVS 6.2.9); only what no account can have is refused. */
 export const loginSchema = z.object({
@@ -51,14 +51,20 @@ export function createLogin(parts: LoginParts): Login {
     const attempt = async () => {
       // Before the password leaves: a session that cannot be kept is not worth an exchange.
       await sessions.ping();
-      const succeeded = await throttle.attempt(email, clientIp).catch((error: unknown) => {
+      const giveBack = await throttle.attempt(email, clientIp).catch((error: unknown) => {
         metrics.logins.inc({ outcome: 'throttled' });
         throw error;
       });
-      const begun = await authenticateAtFinvera(parts, email, password, req, res);
-      metrics.logins.inc({ outcome: 'accepted' });
-      await succeeded();
-      return begun;
+      try {
+        const begun = await authenticateAtFinvera(parts, email, password, req, res);
+        metrics.logins.inc({ outcome: 'accepted' });
+        await giveBack();
+        return begun;
+      } catch (error) {
+        // An outage is no guess: it must not lock anybody out.
+        if (!(error instanceof GatewayError && error.kind === 'login_rejected')) await giveBack();
+        throw error;
+      }
     };
     const session = await attempt().catch((error: unknown) => {
       audit.refused(error);

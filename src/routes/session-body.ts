@@ -6,7 +6,7 @@ import type { StoredSession } from '../session/session-store.ts';
 const seconds = z.number().int().min(0);
 const moment = z.iso.datetime();
 
-export const userSchema = z.object({
+const userSchema = z.object({
   user_id: z.string(),
   email: z.string(),
   username: z.string(),

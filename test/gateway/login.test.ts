@@ -375,6 +375,14 @@ test('answers 503 where Finvera is not there', async () => {
 });
 
 describe('the limit of attempts', () => {
+  test('counts no attempt that an outage of Finvera ended: nobody is locked out by it', async () => {
+    const browser = (await start({ LOGIN_LIMIT_ACCOUNT: '4/15m' })).browser();
+    const outage = simulator.addFault({ match: { call: 'token' }, fault: 'status', status: 500 });
+    for (let i = 0; i < 5; i += 1) expect((await post(browser, CREDENTIALS)).status).toBe(503);
+    outage.remove();
+    expect((await post(browser, CREDENTIALS)).status).toBe(200);
+  });
+
   test('lets one address spend half of an account’s attempts, and the right password in from elsewhere', async () => {
     const gateway = await start({ TRUST_PROXY: '127.0.0.1' });
     const browser = gateway.browser();

@@ -60,7 +60,12 @@ describe('an answer before the body', () => {
     expect([announced.statuses, announced.closed]).toEqual([[413], true]);
     const chunk = `400\r\n${'x'.repeat(1_024)}\r\n`;
     const coming = await scene.exchange(
-      scene.request('POST', PATH, ['Transfer-Encoding: chunked'], chunk.repeat(2) + SMUGGLED),
+      scene.request(
+        'POST',
+        PATH,
+        ['Transfer-Encoding: chunked'],
+        chunk.repeat(2) + `${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n`,
+      ),
     );
     expect([coming.statuses, coming.closed]).toEqual([[413], true]);
     expect(scene.upstream.received()).not.toContain('smuggled');

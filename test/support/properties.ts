@@ -1,7 +1,7 @@
 // How often a property is tried: FC_RUNS times, by default few enough for every run of the tests.
 import fc from 'fast-check';
 
-export const RUNS = Number(process.env.FC_RUNS ?? 300);
+const RUNS = Number(process.env.FC_RUNS ?? 300);
 
 /** For tests of properties: ten thousand runs need longer than one example. */
 export const PROPERTY_TIMEOUT_MS = 180_000;

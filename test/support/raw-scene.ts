@@ -59,7 +59,9 @@ export async function startRawScene(options: TestGatewayOptions = {}): Promise<R
       const answers = () => parseAnswers(connection.received(), toHead);
       const isDone = () => {
         try {
-          return answers().filter(({ status, whole }) => status >= 200 && whole).length >= count;
+          const final = answers().filter(({ status, whole }) => status >= 200 && whole);
+          // One that says so must close.
+          return final.length >= count && !final.some(({ values }) => values('connection').includes('close'));
         } catch {
           return false; // half a head so far
         }

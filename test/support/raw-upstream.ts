@@ -20,11 +20,6 @@ export interface RawUpstreamRequest {
 /** What to do with a request: bytes to write, or a function that does as it likes with the socket. */
 export type RawAnswer = string | Buffer | ((socket: Socket, request: RawUpstreamRequest) => void);
 
-export interface RawUpstreamOptions {
-  /** Told of every connection before it sends a byte. */
-  readonly onConnection?: (socket: Socket) => void;
-}
-
 export interface RawUpstream {
   readonly url: string;
   readonly port: number;
@@ -38,8 +33,10 @@ export interface RawUpstream {
   answer(...answers: RawAnswer[]): void;
   /** The same by request. */
   answerBy(choose: (request: RawUpstreamRequest) => RawAnswer): void;
+  /** What every new connection gets before it asks anything. */
+  greet(text: string): void;
   /** Writes on every open connection, whether something was asked there or not. */
-  interject(bytes: string | Buffer): void;
+  interject(answer: string | Buffer): void;
   connections(): number;
   openConnections(): number;
   close(): Promise<void>;
@@ -55,11 +52,12 @@ export const accessTokenOf = (email: string): string => `access.${Buffer.from(em
 export const refreshTokenOf = (email: string): string =>
   `refresh.${Buffer.from(email).toString('base64url')}.0123456789`;
 
-export async function startRawUpstream({ onConnection }: RawUpstreamOptions = {}): Promise<RawUpstream> {
+export async function startRawUpstream(): Promise<RawUpstream> {
   const seen: RawUpstreamRequest[] = [];
   const bytes: Buffer[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
+  let greeting = '';
   let choose: (request: RawUpstreamRequest) => RawAnswer = () => rawAnswer();
 
   const server = createServer((socket) => {
@@ -69,7 +67,7 @@ export async function startRawUpstream({ onConnection }: RawUpstreamOptions = {}
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
-    onConnection?.(socket);
+    if (greeting !== '') socket.write(greeting);
     let pending = '';
     socket.on('data', (chunk: Buffer) => {
       bytes.push(chunk);
@@ -105,6 +103,9 @@ export async function startRawUpstream({ onConnection }: RawUpstreamOptions = {}
     },
     answerBy(by) {
       choose = by;
+    },
+    greet(text) {
+      greeting = text;
     },
     interject(answer) {
       for (const socket of sockets) socket.write(answer);

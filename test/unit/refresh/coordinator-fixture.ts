@@ -25,7 +25,7 @@ export interface RefreshEvents extends RefreshObserver {
   readonly told: string[];
 }
 
-export function createRefreshEvents(): RefreshEvents {
+function createRefreshEvents(): RefreshEvents {
   const told: string[] = [];
   return {
     told,
