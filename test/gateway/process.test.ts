@@ -309,3 +309,41 @@ describe('the commands', () => {
     expect(process.stdout()).toBe('');
   });
 });
+
+describe('an error that nobody caught', () => {
+  test('is logged, what is under way is finished, and the process ends with 1', async () => {
+    const planted = `data:text/javascript,process.on('SIGUSR2',()=>{throw new Error('planted')})`;
+    const child = spawn(process.execPath, ['--import', planted, 'src/main.ts'], {
+      cwd: ROOT,
+      env: {
+        PATH: process.env.PATH ?? '',
+        FINVERA_URL: simulator.url,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        MANAGEMENT_PORT: '0',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.add(child);
+    let stdout = '';
+    child.stdout?.on('data', (chunk) => {
+      stdout += String(chunk);
+    });
+    const ended = once(child, 'close');
+    await until('it is ready', () => stdout.includes('"event":"ready"'), 15_000);
+    const url = /"address":"([^"]+)"/.exec(stdout)?.[1] ?? '';
+    const browser = createBrowser(url);
+    await browser.login();
+    const slow = simulator.addFault({ match: { call: 'data' }, fault: 'hold' });
+    const underWay = browser.fetch(EVENT);
+    await simulator.waitForRequests('data', 1);
+    child.kill('SIGUSR2');
+    await until('it is logged', () => stdout.includes('"event":"uncaught"'));
+    slow.remove();
+    expect((await underWay).status).toBe(200);
+    const [code] = await ended;
+    running.delete(child);
+    expect(code).toBe(1);
+    expect(stdout).toContain('"error":"planted"');
+  });
+});
