@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { NextFunction, Request, Response } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { GatewayError } from '../kernel/errors.ts';
+import { VIA } from '../kernel/via.ts';
 import { stripCredentials, withoutSessionSetCookie } from './strip-credentials.ts';
 
 export interface Frontend {
@@ -45,11 +46,14 @@ export function createFrontendProxy(url: string): Frontend {
   return {
     handle(req, res, next) {
       stripCredentials(req);
+      // A frontend's address that leads back here shows as a loop, instead of going round for ever.
+      req.headers.via = VIA;
       failures.set(res, next);
       void proxy(req, res, next);
     },
     upgrade(req, socket, head) {
       stripCredentials(req);
+      req.headers.via = VIA;
       void proxy.upgrade(req as Request, socket as Socket, head);
     },
   };

@@ -5,25 +5,39 @@
 import type { IncomingMessage } from 'node:http';
 
 const SESSION_COOKIES: readonly string[] = ['__host-finvera_session', 'finvera_session'];
-const DROPPED: readonly string[] = [
+/** Who the caller is and where it comes from: a web container may believe it, so that no client may say it (ASVS 4.1.3). */
+const DROPPED: ReadonlySet<string> = new Set([
   'authorization',
   'proxy-authorization',
+  'cookie2',
   'expect',
   'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-port',
   'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  'client-cert',
+  'client-cert-chain',
+  'x-userinfo',
+  'x-rewrite-url',
   'x-csrf',
-];
+]);
+const DROPPED_PREFIXES: readonly string[] = ['x-forwarded-', 'x-user-', 'x-auth-request-', 'x-original-', 'x-envoy-'];
 
 /** Any spelling of the cookie's name counts: who reads names loosely must not find it either. */
 export function stripCredentials(req: IncomingMessage): void {
-  for (const name of DROPPED) delete req.headers[name];
+  for (const name of Object.keys(req.headers)) if (isDropped(name)) delete req.headers[name];
   const cookie = withoutSessionCookie(req.headers.cookie);
   if (cookie === undefined) delete req.headers.cookie;
   else req.headers.cookie = cookie;
+}
+
+/** CGI and WSGI servers read `X_User_Id` as `X-User-Id`: names with an underscore are weighed as their twin. */
+function isDropped(name: string): boolean {
+  const twin = name.replaceAll('_', '-');
+  return DROPPED.has(twin) || DROPPED_PREFIXES.some((prefix) => twin.startsWith(prefix));
 }
 
 /** @returns undefined where nothing is left. */
