@@ -17,6 +17,8 @@ export interface ForwarderOptions {
   readonly url: string;
   readonly connectTimeoutMs: number;
   readonly breaker: CircuitBreaker;
+  /** How many requests may be under way at once. Default 4 096. */
+  readonly maxInFlight?: number;
 }
 
 export interface ForwardTarget {
@@ -63,14 +65,15 @@ export interface HttpForwarder {
 const KEEP_ALIVE_MS = 4_000;
 const MAX_CONNECTIONS = 512;
 /** Beyond this many requests at once more are refused: a queue would only turn an overload into time-outs. */
-const MAX_IN_FLIGHT = 4_096;
+const DEFAULT_MAX_IN_FLIGHT = 4_096;
 /** Of one client connection: a single pipelining client would take the upstream's connections from all others. */
 const MAX_PIPELINED = 16;
 const OVERLOAD_RETRY_MS = 1_000;
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const IDEMPOTENT: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
 
-export function createHttpForwarder({ url, connectTimeoutMs, breaker }: ForwarderOptions): HttpForwarder {
+export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
+  const { url, connectTimeoutMs, breaker, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
   const upstream = new URL(url);
   const pool = new Pool(upstream.origin, {
     connections: MAX_CONNECTIONS,
@@ -83,7 +86,7 @@ export function createHttpForwarder({ url, connectTimeoutMs, breaker }: Forwarde
   let inFlight = 0;
   return {
     async forward(req, res, request) {
-      if (inFlight >= MAX_IN_FLIGHT || openRequestsOn(req.socket) >= MAX_PIPELINED)
+      if (inFlight >= maxInFlight || openRequestsOn(req.socket) >= MAX_PIPELINED)
         throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
       const permit = breaker.enter();
       if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
