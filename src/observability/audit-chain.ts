@@ -5,6 +5,7 @@
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import type { SessionKey } from '../config/settings.ts';
+import { inert } from './inert-text.ts';
 
 const LABEL = 'finvera-gateway/audit-chain/v1\0';
 const CHAIN_ID_BYTES = 12;
@@ -54,11 +55,4 @@ export function macOf(chainKey: Buffer, body: string): string {
 
 export function hashOf(line: string): string {
   return createHash('sha256').update(line).digest('base64url');
-}
-
-const ACTIVE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
-/** JSON escapes line breaks already; this does so for what else could move a terminal's cursor or turn its text around. */
-function inert(json: string): string {
-  return json.replace(ACTIVE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

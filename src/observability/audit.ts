@@ -4,7 +4,7 @@
  * a token, a cookie, a password or a plain email address (ASVS 16.2.5).
  */
 import { createHmac } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import type { SessionKey } from '../config/settings.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { type AuditCheckpoint, createAuditChain } from './audit-chain.ts';
@@ -123,20 +123,37 @@ export const silentAudit: Audit = { record() {}, pseudonym: () => '', close() {}
 
 /**
  * A file that is only ever appended to, readable by its owner alone. Lines are written at once: a trail that waits in
- * memory is lost with the process, in the very moment it is needed for.
+ * memory is lost with the process, in the very moment it is needed for. A file that was moved away, as log rotation does,
+ * is followed by a new one.
  * @throws where it cannot be opened
  */
 export function openAuditFile(path: string): AuditSink {
-  const file = openSync(path, 'a+', 0o600);
-  // What a crash left half written must not swallow the next line.
-  if (!endsWithLineBreak(file)) writeSync(file, '\n');
+  let file = openForAppending(path);
   return {
     write(line) {
+      if (isMoved(file, path)) {
+        const next = openForAppending(path);
+        closeSync(file);
+        file = next;
+      }
       const bytes = Buffer.from(line);
       for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
     },
     close: () => closeSync(file),
   };
+}
+
+function openForAppending(path: string): number {
+  const file = openSync(path, 'a+', 0o600);
+  // What a crash left half written must not swallow the next line.
+  if (!endsWithLineBreak(file)) writeSync(file, '\n');
+  return file;
+}
+
+function isMoved(file: number, path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  const open = fstatSync(file);
+  return there?.ino !== open.ino || there.dev !== open.dev;
 }
 
 function endsWithLineBreak(file: number): boolean {

@@ -4,6 +4,7 @@
  */
 import { type DestinationStream, type Level, pino } from 'pino';
 import type { LogLevel } from '../config/settings.ts';
+import { inert } from './inert-text.ts';
 
 /** Every field a log line may hold. What is not here is dropped before the line is written. */
 const ALLOWED = new Set([
@@ -79,9 +80,9 @@ export function allowedFields(fields: LogFields): Record<string, unknown> {
     if (!ALLOWED.has(key)) continue;
     const value = fields[key];
     if (value === undefined) continue;
-    if (typeof value === 'string') kept[key] = value.length > MAX_VALUE_CHARS ? value.slice(0, MAX_VALUE_CHARS) : value;
+    if (typeof value === 'string') kept[key] = inert(value.slice(0, MAX_VALUE_CHARS));
     else if (typeof value === 'number' || typeof value === 'boolean' || value === null) kept[key] = value;
-    else kept[key] = String(value).slice(0, MAX_VALUE_CHARS);
+    else kept[key] = inert(String(value).slice(0, MAX_VALUE_CHARS));
   }
   return kept;
 }

@@ -106,7 +106,9 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function readExcept(req: Request): boolean {
-  const { except } = req.query;
+  const { except, ...others } = req.query;
+  // A misspelled exception would end what it was meant to keep.
+  if (Object.keys(others).length > 0) throw new GatewayError('invalid_request', { detail: 'There is only except.' });
   if (except === undefined) return false;
   if (except === 'current') return true;
   throw new GatewayError('invalid_request', { detail: 'except can only be current.' });

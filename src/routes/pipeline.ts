@@ -82,7 +82,8 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
       answerHeaders: [...securityHeaders, 'X-Request-Id', requestId],
     };
     // A connection that is kept would carry its next request into a process that is gone.
-    if (isDraining()) context.answerHeaders.push('Connection', 'close');
+    // After an upgrade that it ignores, Node loses what came with it: a pipelining client must know to ask again.
+    if (isDraining() || req.headers.upgrade !== undefined) context.answerHeaders.push('Connection', 'close');
     setContext(res, context);
     metrics.inFlight.value += 1;
     const { method } = req;

@@ -113,13 +113,18 @@ async function writeNew(redis: RedisConnection, session: StoredSession, ttlMs: n
 function parseStored(hash: SessionHash, fields: readonly (string | null)[]): StoredSession | undefined {
   const [version, lastSeenAt, absoluteExpiresAt, meta, seal, forced] = fields;
   if (!version || !lastSeenAt || !absoluteExpiresAt || !meta || !seal) return undefined;
+  const numbers = {
+    version: Number(version),
+    lastSeenAt: Number(lastSeenAt),
+    absoluteExpiresAt: Number(absoluteExpiresAt),
+  };
+  // Compared with anything, no number would never be over.
+  if (!Object.values(numbers).every(Number.isFinite)) return undefined;
   const { p, u, c, i, a } = JSON.parse(meta) as StoredMeta;
   const [at, outcome] = forced ? forced.split(' ') : [];
   return {
     hash,
-    version: Number(version),
-    lastSeenAt: Number(lastSeenAt),
-    absoluteExpiresAt: Number(absoluteExpiresAt),
+    ...numbers,
     seal,
     publicId: p,
     userId: u,

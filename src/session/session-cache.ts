@@ -7,8 +7,8 @@ import type { Session } from './session.ts';
 import type { SessionHash, SessionId } from './session-id.ts';
 
 export const CACHE_TTL_MS = 30_000;
-const CACHE_MAX_BYTES = 64 * 1024 * 1024;
-const MAX_ENTRIES = 50_000;
+const CACHE_MAX_BYTES = 16 * 1024 * 1024;
+const MAX_ENTRIES = 20_000;
 /** What an entry costs besides its strings, measured roughly: objects, map slots, hash index. */
 const ENTRY_OVERHEAD_BYTES = 1_200;
 

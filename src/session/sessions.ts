@@ -126,7 +126,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       return undefined;
     }
     const opened = await seal.open(id, stored.seal);
-    if (opened.kind === 'unopenable') return undefined;
+    // Whose it is lies beside the seal too, for listing: who can write the store must not make it another's.
+    if (opened.kind === 'unopenable' || opened.contents.user.user_id !== stored.userId) return undefined;
     if (!opened.current) resealInBackground(id, stored, opened.contents);
     return { ...withoutSeal(stored), id, seenWrittenAt: stored.lastSeenAt, ...opened.contents };
   };

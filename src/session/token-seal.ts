@@ -4,11 +4,12 @@
  * moved to another session does not open (ADR-0002).
  */
 import { createHmac } from 'node:crypto';
-import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
+import { CompactEncrypt } from 'jose';
 import { z } from 'zod';
 import type { SessionKey } from '../config/settings.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Secret } from '../kernel/secret.ts';
+import { decryptJwe, kidOf } from './sealed-jwe.ts';
 import type { Identity, Tokens } from './session.ts';
 import type { SessionId } from './session-id.ts';
 
@@ -67,14 +68,10 @@ export function createTokenSeal(keys: readonly SessionKey[], clock: Clock = syst
     async open(id, sealed) {
       try {
         const { newest, byKid, sinceMs } = ring;
-        const { kid = '' } = decodeProtectedHeader(sealed);
+        const kid = kidOf(sealed) ?? '';
         const serverKey = byKid.get(kid);
         if (!serverKey) return { kind: 'unopenable' };
-        const { plaintext } = await compactDecrypt(sealed, sessionKey(serverKey, id), {
-          keyManagementAlgorithms: ['dir'],
-          contentEncryptionAlgorithms: ['A256GCM'],
-        });
-        const form = sealedForm.parse(JSON.parse(Buffer.from(plaintext).toString('utf8')));
+        const form = sealedForm.parse(JSON.parse(decryptJwe(sealed, sessionKey(serverKey, id))));
         // What another key sealed after this order of keys came into force was sealed by an instance that has another
         // order, perhaps a newer one: sealing it anew here would be undone there, again and again.
         const current = kid === newest.kid || (form.t ?? 0) > sinceMs;

@@ -64,7 +64,7 @@ describe('an answer before the body', () => {
         'POST',
         PATH,
         ['Transfer-Encoding: chunked'],
-        chunk.repeat(2) + `${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n`,
+        `${chunk.repeat(2)}${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n`,
       ),
     );
     expect([coming.statuses, coming.closed]).toEqual([[413], true]);

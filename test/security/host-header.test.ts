@@ -136,7 +136,7 @@ test('no answer builds an address from the Host', async () => {
   for (const target of ['/bff/session', '/nothing', '/health', '/bff/openapi.json', '/bff/client.js', '/delivery/x']) {
     const answer = await exchangeRaw(
       scene.gateway.port,
-      ['GET ' + target + ' HTTP/1.1', 'Host: evil-host.test', 'Connection: close', ...scene.lines, '', ''].join('\r\n'),
+      [`GET ${target} HTTP/1.1`, 'Host: evil-host.test', 'Connection: close', ...scene.lines, '', ''].join('\r\n'),
     );
     expect(rawStatus(answer)).toBeLessThan(500);
     expect(answer).not.toContain('evil-host');

@@ -249,7 +249,7 @@ const FAULTS: readonly FaultSpec[] = [
 ];
 
 test.each(FAULTS)(
-  'a Finvera with the fault $fault $status tells no secret, wherever it strikes',
+  'a Finvera with the fault $fault tells no secret, wherever it strikes',
   async (spec) => {
     const stage = await begin();
     const browser = stage.browser();

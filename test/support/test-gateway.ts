@@ -54,7 +54,21 @@ export async function closeGateways(): Promise<void> {
 /** COOKIE_SECURE is true by default as in production: the cookie is `__Host-finvera_session`. */
 export async function startGateway(
   finvera: Simulator | string,
-  { env = {}, clock, settings: changes = {} }: TestGatewayOptions = {},
+  options: TestGatewayOptions = {},
+): Promise<TestGateway> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(finvera, options);
+    } catch (error) {
+      // Another test took the management port in between.
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === 3) throw error;
+    }
+  }
+}
+
+async function startOnce(
+  finvera: Simulator | string,
+  { env = {}, clock, settings: changes = {} }: TestGatewayOptions,
 ): Promise<TestGateway> {
   const loaded = loadSettings({
     env: {
@@ -75,7 +89,10 @@ export async function startGateway(
     auditDestination: audit.stream,
     ...(clock ? { clock } : {}),
   });
-  const { port, managementPort } = await gateway.listen();
+  const { port, managementPort } = await gateway.listen().catch(async (error: unknown) => {
+    await gateway.close(0);
+    throw error;
+  });
   const url = `http://127.0.0.1:${port}`;
   const managementUrl = `http://127.0.0.1:${managementPort}`;
   const started: TestGateway = {

@@ -1,7 +1,7 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { Secret } from '../../../src/kernel/secret.ts';
 import { CHECKPOINT_LINES, createAudit, openAuditFile } from '../../../src/observability/audit.ts';
 import type { AuditCheckpoint } from '../../../src/observability/audit-chain.ts';
@@ -119,6 +119,7 @@ describe('the place of the trail', () => {
   const folder = mkdtempSync(join(tmpdir(), 'audit-'));
   const path = join(folder, 'audit.log');
   afterEach(() => rmSync(path, { force: true }));
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   const trail = (auditLog: string) => {
     const { log, lines } = createRecordedLog();
@@ -142,6 +143,18 @@ describe('the place of the trail', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(read()).toHaveLength(6);
     expect(problemsOf(read())).toEqual([]);
+  });
+
+  test('a file that is moved away, as log rotation does, is followed by a new one in the same chain', () => {
+    const { audit } = trail(path);
+    audit.record('login_accepted', { user_id: 'one' });
+    renameSync(path, `${path}.1`);
+    audit.record('login_accepted', { user_id: 'two' });
+    audit.close();
+    const older = readFileSync(`${path}.1`, 'utf8').split('\n').slice(0, -1);
+    expect([older.length, read().length]).toEqual([2, 2]);
+    expect(problemsOf([...older, ...read()])).toEqual([]);
+    expect(problemsOf(read())).toHaveLength(1);
   });
 
   test('half of a line that a crash left does not swallow the next one', () => {
