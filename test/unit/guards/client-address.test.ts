@@ -1,7 +1,44 @@
+import { isIP } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { addressKey } from '../../../src/guards/client-address.ts';
+import { addressKey, clientAddress } from '../../../src/guards/client-address.ts';
 import { PROPERTY_TIMEOUT_MS, property } from '../../support/properties.ts';
+
+describe('clientAddress', () => {
+  test.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['192.0.2.1:4711', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+    ['[2001:db8::1]:4711', '2001:db8::1'],
+    ['::ffff:1', '::ffff:1'],
+  ])('takes the address from %j', (forwarded, expected) => {
+    expect(clientAddress(forwarded, '198.51.100.9')).toBe(expected);
+  });
+
+  test.each(['', 'unknown', '_hidden', '192.0.2.256', '192.0.2.1:', '[192.0.2.1', 'a\r\nb', '192.0.2.1, 192.0.2.2'])(
+    'takes the peer where %j is no address',
+    (forwarded) => {
+      expect(clientAddress(forwarded, '198.51.100.9')).toBe('198.51.100.9');
+    },
+  );
+
+  test('never gives anything but the peer or an address', () => {
+    property.holds(
+      fc.oneof(
+        fc.string(),
+        fc.ipV4(),
+        fc.ipV6(),
+        fc.ipV6().map((ip) => `[${ip}]:1`),
+      ),
+      (forwarded) => {
+        const address = clientAddress(forwarded, 'the peer');
+        expect(address === 'the peer' || isIP(address) > 0).toBe(true);
+      },
+    );
+  });
+});
 
 describe('addressKey', () => {
   test.each([

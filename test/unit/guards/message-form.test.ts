@@ -70,6 +70,17 @@ describe('formFault', () => {
     expect(faultOf(['Host', 'a', 'Expect', expectation])).toBe(kind);
   });
 
+  test('wants a version that has header fields', () => {
+    expect(faultOf(['Host', 'a'], '0.9')).toBe('invalid_request');
+  });
+
+  test.each([
+    ['1.1 other', undefined],
+    ['1.1 other, 1.1 finvera-gateway', 'loop_detected'],
+  ])('on a request that came via %s says %s', (via, kind) => {
+    expect(faultOf(['Host', 'a', 'Via', via])).toBe(kind);
+  });
+
   test('takes two hundred header fields and no more', () => {
     const others = (count: number) => Array.from({ length: count }, (_, i) => [`X-${i}`, '1']).flat();
     expect(faultOf(['Host', 'a', ...others(199)])).toBeUndefined();
