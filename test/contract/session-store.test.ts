@@ -404,6 +404,21 @@ describe('the redis session store alone', () => {
     expect(await redis.client.zcard(userSessionsKey(session.userId))).toBe(0);
   });
 
+  test.each([
+    ['v', 'x'],
+    ['l', 'NaN'],
+    ['x', 'never'],
+    ['x', 'Infinity'],
+    ['m', ''],
+    ['s', ''],
+  ])('does not know a session whose field %s somebody made %j', async (field, value) => {
+    const store = createRedisSessionStore(connection);
+    const session = storedSession(Date.now());
+    await store.create(session, HOUR, 1);
+    await redis.client.hset(`finvera:{${session.hash}}:session`, field, value);
+    expect(await store.read(session.hash)).toBeUndefined();
+  });
+
   test('takes out of the index what it ends', async () => {
     const store = createRedisSessionStore(connection);
     const session = storedSession(Date.now());

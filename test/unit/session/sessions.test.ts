@@ -134,6 +134,31 @@ describe('find', () => {
     expect(await sessions.find(other.id)).toMatchObject({ kind: 'found' });
   });
 
+  test('does not know a session that somebody with access to the store gave to another user', async () => {
+    const { begin, sessions, store } = setUp();
+    const session = await begin();
+    const stored = (await store.read(session.hash)) as StoredSession;
+    await store.create({ ...stored, userId: 'user-2' }, HOUR, 20);
+    expect(await sessions.find(session.id)).toEqual({ kind: 'unknown' });
+  });
+
+  test('does not end a session for being idle that was renewed at the same moment', async () => {
+    const clock = createTestClock();
+    const { sessions, store, events } = createTestSessions(clock, {
+      store: createMemorySessionStore(createTestClock(clock.now())),
+    });
+    const session = await sessions.begin({ user: USER, tokens: tokensNamed('0', clock.now()), ip: '', userAgent: '' });
+    clock.advance(12 * HOUR + MINUTE);
+    const ending = store.hold('end');
+    const finding = sessions.find(session.id);
+    await ending.reached;
+    await sessions.renew(session, tokensNamed('1', clock.now()));
+    ending.release();
+    expect(await finding).toEqual({ kind: 'unknown' });
+    expect(await store.read(session.hash)).toMatchObject({ version: 2 });
+    expect(events.told).toEqual(['started user-1']);
+  });
+
   test('does not know a session whose key is gone, and leaves it', async () => {
     const clock = createTestClock();
     const store = createMemorySessionStore(clock);
@@ -216,6 +241,25 @@ describe('the cache of sessions', () => {
     expect(store.calls).toEqual(['read']);
     await sessions.end(session, 'logout');
     expect(await sessions.find(session.id)).toEqual({ kind: 'unknown' });
+  });
+
+  test('is read anew by a rereading, even while somebody is reading already', async () => {
+    const { begin, sessions, store } = setUp({ isCacheTrusted: () => true });
+    const session = await begin();
+    const reading = store.hold('read');
+    const early = sessions.find(session.id);
+    await reading.reached;
+    await store.writeSeal(session.hash, {
+      version: 1,
+      seal: (await store.read(session.hash))?.seal ?? '',
+      absoluteExpiresAt: session.absoluteExpiresAt,
+      ttlMs: HOUR,
+    });
+    store.calls.length = 0;
+    expect(await sessions.reread(session.id)).toMatchObject({ session: { version: 2 } });
+    expect(store.calls).toEqual(['read']);
+    reading.release();
+    await early;
   });
 
   test('does not end a session by itself: another instance may have seen the user since', async () => {
