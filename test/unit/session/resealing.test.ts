@@ -20,7 +20,7 @@ function instance(store: FaultySessionStore, clock: TestClock, keys = [K1]) {
   const events = createSessionEvents();
   const seal = createTokenSeal(keys, clock);
   const cache = createSessionCache({ isTrusted: () => false });
-  const sessions = createSessions({ store, seal, cache, clock, times: TIMES, maxPerUser: 20, observer: events });
+  const sessions = createSessions({ store, seal, cache, clock, times: TIMES, maxPerUser: 100, observer: events });
   return { sessions, seal, events };
 }
 
@@ -110,6 +110,33 @@ describe('after a change of keys', () => {
     held.release();
     await settled();
     expect(await store.read(session.hash)).toBeUndefined();
+  });
+
+  test('no more than thirty-two sessions are sealed anew at once; the others come with their next use', async () => {
+    const { sessions, store, events, clock, begin, kidOf, promote } = setUp();
+    const all: Session[] = [];
+    for (let i = 0; i < 34; i += 1) {
+      all.push(await begin());
+      clock.advance(1);
+    }
+    promote();
+    const { reseal } = store;
+    const released = Promise.withResolvers<void>();
+    let underWay = 0;
+    store.reseal = async (...args) => {
+      underWay += 1;
+      await released.promise;
+      return await reseal(...args);
+    };
+    for (const { id } of all) await sessions.find(id);
+    await until('thirty-two are under way', () => underWay === 32);
+    await settled();
+    expect(underWay).toBe(32);
+    released.resolve();
+    await until('they are sealed anew', () => events.told.filter((line) => line === 'resealed').length === 32);
+    for (const { id } of all) await sessions.find(id);
+    await until('the others are, too', () => events.told.filter((line) => line === 'resealed').length === 34);
+    expect(await Promise.all(all.map(kidOf))).toEqual(Array(34).fill('k2'));
   });
 
   test('an instance that has the old order yet leaves what the new key sealed', async () => {

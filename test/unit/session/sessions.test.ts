@@ -298,12 +298,18 @@ describe('noteActivity', () => {
     await settled();
     expect(store.calls).toEqual(['touch']);
     expect((await store.read(session.hash))?.lastSeenAt).toBe(clock.now());
+
+    store.calls.length = 0;
+    clock.advance(MINUTE - 1);
+    sessions.noteActivity(session);
+    await settled();
+    expect(store.calls).toEqual([]);
   });
 
   test('writes once for many requests at the same time', async () => {
     const { begin, sessions, store, clock, found } = setUp();
     const { id } = await begin();
-    const sessionsRead = await Promise.all(Array.from({ length: 5 }, () => found(id)));
+    const sessionsRead = [await found(id), await found(id), await found(id)];
     clock.advance(MINUTE);
     store.calls.length = 0;
     const writing = store.hold('touch');
@@ -388,11 +394,12 @@ describe('renew', () => {
   });
 
   test('is no activity: an idle session still ends', async () => {
-    const { begin, sessions, clock } = setUp();
+    const { begin, sessions, store, clock } = setUp();
     const session = await begin();
     clock.advance(12 * HOUR);
     expect(await sessions.renew(session, tokensNamed('1', clock.now()))).toMatchObject({ kind: 'renewed' });
     clock.advance(MINUTE);
+    expect(await store.read(session.hash)).toBeUndefined();
     expect(await sessions.find(session.id)).toEqual({ kind: 'unknown' });
   });
 
