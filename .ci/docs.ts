@@ -47,7 +47,7 @@ A key for \`SESSION_KEYS\`:
 node -e "console.log('k1:' + require('node:crypto').randomBytes(32).toString('base64url'))"
 \`\`\`
 
-To change keys: add the new one second on every instance, then put it first, and take the old one out once \`SESSION_ABSOLUTE_TIMEOUT\` has passed. With \`SESSION_KEYS_FILE\` that needs no restart. See [operations](operations.md#changing-the-session-key).
+To change keys: add the new one second on every instance, then put it first, and take the old one out once \`SESSION_ABSOLUTE_TIMEOUT\` has passed. With \`SESSION_KEYS_FILE\` that needs no restart. See [operations](operations.md#keys).
 
 ## Routes
 
