@@ -112,6 +112,7 @@ function namedByConnection(headers: HeaderList): ReadonlySet<string> | undefined
 
 /** Names are chosen by clients: what is remembered of them is bounded. */
 const MAX_REMEMBERED_NAMES = 2_000;
+const MAX_REMEMBERED_CHARS = 64;
 
 /** What follows from a name alone is decided once: names are few and requests are many. */
 function remember<T extends string | boolean>(decide: (lowerName: string) => T): (name: string) => T {
@@ -120,7 +121,10 @@ function remember<T extends string | boolean>(decide: (lowerName: string) => T):
     const known = decided.get(name);
     if (known !== undefined) return known;
     const verdict = decide(name.toLowerCase());
-    if (decided.size < MAX_REMEMBERED_NAMES) decided.set(name, verdict);
+    if (name.length > MAX_REMEMBERED_CHARS) return verdict;
+    // Full of what one client made up it would help nobody any more: it starts anew.
+    if (decided.size >= MAX_REMEMBERED_NAMES) decided.clear();
+    decided.set(name, verdict);
     return verdict;
   };
 }

@@ -8,7 +8,7 @@ import { isIP, isIPv6 } from 'node:net';
 export function clientAddress(forwarded: string, peer: string): string {
   const address = /^\[(.+)\](?::\d+)?$/.exec(forwarded)?.[1] ?? /^([\d.]+):\d+$/.exec(forwarded)?.[1] ?? forwarded;
   if (isIP(address) === 0) return peer;
-  return address.replace(/^::ffff:(?=[\d.]+$)/i, '');
+  return address.replace(/^::ffff:(?=\d+\.[\d.]+$)/i, '');
 }
 
 /**

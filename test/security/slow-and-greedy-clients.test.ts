@@ -11,7 +11,9 @@ const MB = 1_048_576;
 
 const scenes: RawScene[] = [];
 const sockets: Socket[] = [];
+const dribbles: NodeJS.Timeout[] = [];
 afterEach(async () => {
+  for (const dribble of dribbles.splice(0)) clearInterval(dribble);
   for (const socket of sockets.splice(0)) socket.destroy();
   await Promise.all(scenes.splice(0).map((each) => each.close()));
 });
@@ -42,6 +44,15 @@ async function open(scene: RawScene, count: number, bytes = ''): Promise<Socket[
   return opened;
 }
 
+/** Sends a byte on each from time to time, until the test is over. */
+function dribble(slow: readonly Socket[], byte: string, everyMs: number): void {
+  dribbles.push(
+    setInterval(() => {
+      for (const socket of slow) socket.write(byte);
+    }, everyMs),
+  );
+}
+
 /** Ten requests of somebody else: all succeed, none takes long. */
 async function expectOthersServed(scene: RawScene, withinMs = 1_000): Promise<void> {
   for (let i = 0; i < 10; i += 1) {
@@ -70,12 +81,9 @@ describe('who sends slowly', () => {
     slow[0]?.on('data', (chunk) => {
       answer += String(chunk);
     });
-    const dribble = setInterval(() => {
-      for (const socket of slow) socket.write('a');
-    }, 50);
+    dribble(slow, 'a', 50);
     await expectOthersServed(scene);
     await until('the end of all of them', async () => (await connectionsOf(scene)) === 0, 10_000);
-    clearInterval(dribble);
     expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*"code":"request_timeout"/);
   }, 20_000);
 
@@ -95,12 +103,9 @@ describe('who sends slowly', () => {
     slow[0]?.on('data', (chunk) => {
       answer += String(chunk);
     });
-    const dribble = setInterval(() => {
-      for (const socket of slow) socket.write(' ');
-    }, 20);
+    dribble(slow, ' ', 20);
     await expectOthersServed(scene);
     await until('the end of all of them', async () => (await connectionsOf(scene)) === 0, 5_000);
-    clearInterval(dribble);
     expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/);
     expect(
       scene.upstream
