@@ -37,7 +37,7 @@ afterEach(async () => {
 afterAll(() => redis.close());
 
 const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '300ms', ...env } });
+  startGateway(simulator, { env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '1s', ...env } });
 
 const post = (browser: Browser, body: string | Buffer, headers: Record<string, string> = {}): Promise<Reply> =>
   browser.fetch('/bff/login', {

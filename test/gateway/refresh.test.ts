@@ -42,7 +42,7 @@ afterEach(async () => {
 afterAll(() => redis.close());
 
 const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '300ms', ...env } });
+  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '1s', ...env } });
 
 async function loggedIn(gateway: TestGateway): Promise<Browser> {
   const browser = gateway.browser();

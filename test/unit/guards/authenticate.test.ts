@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Request, Response } from 'express';
 import { createAuthenticate } from '../../../src/guards/authenticate.ts';
 import { contextOf, type RequestContext, setContext } from '../../../src/guards/request-context.ts';
-import { createSessionCookie } from '../../../src/session/session-cookie.ts';
+import { type CookieReading, createSessionCookie } from '../../../src/session/session-cookie.ts';
 import { newSessionId } from '../../../src/session/session-id.ts';
 import { createTestSessions, MINUTE, type TestSessions, tokensNamed, USER } from '../../support/session-fixtures.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
@@ -23,7 +23,7 @@ const begin = () =>
 /** @param parsed what cookie-parser made of it; by default the same. */
 async function authenticate(
   cookieLine: string | undefined,
-  options: { parsed?: object; headers?: object; slide?: boolean } = {},
+  options: { parsed?: object; headers?: object; slide?: boolean; reading?: CookieReading } = {},
 ) {
   const pairs = (cookieLine ?? '').split('; ').map((pair) => pair.split('='));
   const req = {
@@ -32,7 +32,7 @@ async function authenticate(
     headers: options.headers ?? {},
   } as unknown as Request;
   const res = { locals: {} } as unknown as Response;
-  setContext(res, { answerHeaders: [] as string[] } as unknown as RequestContext);
+  setContext(res, { answerHeaders: [] as string[], cookie: options.reading } as unknown as RequestContext);
   const run = createAuthenticate(parts.sessions, cookie);
   const outcome = await run(req, res, options.slide === undefined ? {} : { slide: options.slide }).then(
     (session) => ({ session, kind: 'found' }),
@@ -49,6 +49,13 @@ describe('createAuthenticate', () => {
     expect(outcome.session).toMatchObject({ id, hash });
     expect(outcome.noted).toEqual({ session: hash, userId: 'user-1' });
     expect(outcome.answerHeaders).toEqual([]);
+  });
+
+  test('does not read the cookie lines again where somebody has', async () => {
+    const { id } = await begin();
+    const line = `${cookie.name}=${id}`;
+    expect(await authenticate(line, { reading: { kind: 'absent' } })).toMatchObject({ kind: 'session_required' });
+    expect(await authenticate(line, { reading: { kind: 'present', id } })).toMatchObject({ kind: 'found' });
   });
 
   test('wants a session where there is no cookie, clears nothing and looks nowhere', async () => {

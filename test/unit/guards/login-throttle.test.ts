@@ -95,6 +95,16 @@ describe.each(['memory', 'redis'])('the login throttle in %s', (where) => {
     expect(await attempts(throttle, 3, 'a@x', '192.0.2.1')).toEqual([...passed(2), 'too_many_attempts']);
   });
 
+  test('counts for its address what it refuses for its account', async () => {
+    const throttle = await create({ account: ACCOUNT, address: ADDRESS });
+    expect(await attempts(throttle, 6, 'a@x', '192.0.2.1')).toEqual([
+      ...passed(2),
+      ...Array(4).fill('too_many_attempts'),
+    ]);
+    expect(await attempt(throttle, 'b@x', '192.0.2.1')).toBe('too_many_attempts');
+    expect(await attempt(throttle, 'b@x', '192.0.2.2')).toBe('passed');
+  });
+
   test('counts attempts that are under way, so that parallel ones cannot slip through', async () => {
     const throttle = await create({ account: ACCOUNT });
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => attempt(throttle, 'a@x', '192.0.2.1')));

@@ -22,6 +22,12 @@ describe('createStuffingWatch', () => {
     ]);
   });
 
+  test('does not suspect it again for an account that it knows already', () => {
+    const { fail } = setUp();
+    expect(fail(SUSPECT_ACCOUNTS, '192.0.2.1')).toContain(SUSPECT_ACCOUNTS);
+    expect(fail(SUSPECT_ACCOUNTS, '192.0.2.1')).toEqual(Array(SUSPECT_ACCOUNTS).fill(undefined));
+  });
+
   test('suspects nobody who fails on few accounts, however often', () => {
     const { fail } = setUp();
     for (let i = 0; i < 20; i += 1) expect(fail(SUSPECT_ACCOUNTS - 1, '192.0.2.1')).not.toContain(SUSPECT_ACCOUNTS);

@@ -55,6 +55,17 @@ describe('a lock whose answers are late', () => {
     await lease?.release();
   });
 
+  test('is lost at once where a renewal finds another owner', async () => {
+    const { set, lock, renewals } = setUp();
+    set.resolve('OK');
+    const lease = await lock.acquire('key');
+    jest.advanceTimersByTime(1_000);
+    renewals[0]?.resolve(0);
+    await settle();
+    expect(lease?.isLost()).toBe(true);
+    await lease?.release();
+  });
+
   test('renews three times in its life, and not after its release', async () => {
     const { set, lock, renewals } = setUp();
     set.resolve('OK');

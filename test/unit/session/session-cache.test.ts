@@ -98,6 +98,31 @@ describe('createSessionCache', () => {
     expect(cache.get(current.id)).toBe(current);
   });
 
+  test('an outdated reading that ends does not keep the one after it from becoming outdated', async () => {
+    const cache = createSessionCache({ isTrusted: () => true });
+    const session = sessionNamed('0');
+    const [first, second] = [Promise.withResolvers<Session>(), Promise.withResolvers<Session>()];
+    const before = cache.load(session.hash, () => first.promise);
+    cache.invalidate(session.hash);
+    const after = cache.load(session.hash, () => second.promise);
+    first.resolve(session);
+    await before;
+    cache.invalidate(session.hash);
+    second.resolve(session);
+    await after;
+    expect(cache.get(session.id)).toBeUndefined();
+  });
+
+  test('forgets what was loaded a second time, too', async () => {
+    const cache = createSessionCache({ isTrusted: () => true });
+    const [old, current] = [sessionNamed('0'), sessionNamed('1')];
+    await cache.load(old.hash, loaded(old));
+    await cache.load(old.hash, loaded({ ...current, id: old.id, hash: old.hash }));
+    expect(cache.get(old.id)?.tokens).toBe(current.tokens);
+    cache.invalidate(old.hash);
+    expect(cache.get(old.id)).toBeUndefined();
+  });
+
   test('an outdated reading that fails does not disturb the one after it', async () => {
     const cache = createSessionCache({ isTrusted: () => true });
     const session = sessionNamed('0');
@@ -118,6 +143,10 @@ describe('createSessionCache', () => {
     await cache.load(kept.hash, loaded(kept));
     const reading = Promise.withResolvers<Session>();
     const result = cache.load(coming.hash, () => reading.promise);
+    cache.clear();
+    const { id, hash } = coming;
+    const anew = await cache.load(hash, loaded({ ...kept, id, hash }));
+    expect(anew?.tokens).toBe(kept.tokens);
     cache.clear();
     reading.resolve(coming);
     await result;

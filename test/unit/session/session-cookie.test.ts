@@ -58,6 +58,7 @@ describe('readSessionCookie', () => {
     expect(readSessionCookie(['X-Cookie', `${NAME}=${ID}`], NAME)).toEqual({ kind: 'absent' });
     expect(readSessionCookie(['Cookies', `${NAME}=${ID}`], NAME)).toEqual({ kind: 'absent' });
     expect(readSessionCookie(['X-Other', 'Cookie', 'Cookie', `${NAME}=${ID}`], NAME)).toEqual(present);
+    expect(readSessionCookie(['X-Other', 'Cookie', `${NAME}=${ID}`, 'x'], NAME)).toEqual({ kind: 'absent' });
   });
 
   test.each([

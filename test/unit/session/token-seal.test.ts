@@ -69,6 +69,12 @@ describe('createTokenSeal', () => {
     expect(await openedBy(createTokenSeal([NEW, OLD]), ID, sealed)).toMatchObject({ current: false });
   });
 
+  test('says that what its newest key sealed is current, also from before a restart', async () => {
+    const sealed = await createTokenSeal([NEW], { now: () => 1_000 }).seal(ID, CONTENTS);
+    const restarted = createTokenSeal([NEW, OLD], { now: () => 9_000 });
+    expect(await openedBy(restarted, ID, sealed)).toMatchObject({ current: true });
+  });
+
   test('does not open what a key that is gone sealed, nor another key of the same name', async () => {
     const sealed = await createTokenSeal([OLD]).seal(ID, CONTENTS);
     expect(await openedBy(createTokenSeal([NEW]), ID, sealed)).toBe('unopenable');
