@@ -1,7 +1,8 @@
 /** Forwards what a route names: method, session, fresh token, then the forwarder. */
 import type { Request, Response } from 'express';
 import type { RouteSettings, Settings } from '../config/settings.ts';
-import type { ForwardTarget, HttpForwarder, UnauthorizedVerdict } from '../forwarding/http-forwarder.ts';
+import type { ForwardTarget, UnauthorizedVerdict } from '../forwarding/forward-request.ts';
+import type { HttpForwarder } from '../forwarding/http-forwarder.ts';
 import { contextOf } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';

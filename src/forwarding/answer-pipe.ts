@@ -1,0 +1,162 @@
+/** Passes one attempt's answer to the browser: holds a 401 back until it is known whether there is a better one, cuts what breaks off, ends a reader that stalls. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Permit } from './circuit-breaker.ts';
+import type { ForwardRequest, ForwardResult, UnauthorizedVerdict } from './forward-request.ts';
+import { type HeaderList, responseHeaders } from './header-policy.ts';
+import type { RequestBody } from './request-body.ts';
+import type { AttemptListener, UpstreamAttempt } from './upstream-attempt.ts';
+import { toGatewayError } from './upstream-error.ts';
+
+const MAX_DISCARDED_BYTES = 64 * 1024;
+const IDEMPOTENT: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
+
+/** One request under way, with whatever was sent for it. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly request: ForwardRequest;
+  readonly upstream: URL;
+  readonly body: RequestBody | undefined;
+  /** Sends (again) with this bearer. */
+  send(bearer: string | undefined): void;
+  finish(result: ForwardResult): void;
+  fail(cause: unknown): void;
+  readonly startedAt: number;
+  readonly permit: Permit;
+  attempt: UpstreamAttempt | undefined;
+  /** The one replay after a 401, and the one retry after a broken connection, are used up. */
+  replayed: boolean;
+  retried: boolean;
+}
+
+/** True where the request can be sent again: it has no body, or a small one that has arrived whole. */
+const canSendAgain = ({ body }: Exchange): boolean => body === undefined || body.replay() !== undefined;
+
+export interface AnswerPipe {
+  readonly listener: AttemptListener;
+  /** Hands over the attempt whose answer this is. */
+  own(attempt: UpstreamAttempt): void;
+}
+
+/** Passes one attempt's answer to the browser, or holds a 401 back until it is known whether there is a better one. */
+export function createAnswerPipe(exchange: Exchange, bearer: string | undefined): AnswerPipe {
+  const { req, res, request } = exchange;
+  let attempt: UpstreamAttempt | undefined;
+  let status = 0;
+  let bytes = 0;
+  let upstreamMs = 0;
+  let mode: 'waiting' | 'passing' | 'discarding' = 'waiting';
+  const stalled = createStallTimer(res, request.target.bodyTimeoutMs, () => {
+    attempt?.cancel();
+    res.destroy();
+    exchange.finish({ kind: 'cut', status, error: new GatewayError('request_timeout') });
+  });
+  const pass = (headers: HeaderList) => {
+    mode = 'passing';
+    request.onHead?.(upstreamMs);
+    writeHead(exchange, status, headers);
+  };
+  const settle401 = (verdict: UnauthorizedVerdict, headers: HeaderList) => {
+    if (req.socket.destroyed) return;
+    if (verdict.kind === 'replay') {
+      // Read to its end the connection can be used again.
+      mode = 'discarding';
+      exchange.send(verdict.bearer);
+    } else {
+      pass(headers);
+    }
+    attempt?.resume();
+  };
+
+  const listener: AttemptListener = {
+    onHead(code, headers) {
+      status = code;
+      exchange.permit.succeed();
+      upstreamMs = performance.now() - exchange.startedAt;
+      const { onUnauthorized } = request;
+      if (code !== 401 || !onUnauthorized || exchange.replayed || !canSendAgain(exchange)) return pass(headers);
+      exchange.replayed = true;
+      attempt?.pause();
+      onUnauthorized().then(
+        (verdict) => settle401(verdict, headers),
+        (error) => {
+          attempt?.cancel();
+          exchange.fail(error);
+        },
+      );
+    },
+    onChunk(chunk) {
+      bytes += chunk.length;
+      if (mode === 'discarding') {
+        if (bytes > MAX_DISCARDED_BYTES) attempt?.cancel();
+        return;
+      }
+      if (res.write(chunk)) return;
+      attempt?.pause();
+      stalled.start();
+      res.once('drain', () => {
+        stalled.stop();
+        attempt?.resume();
+      });
+    },
+    onEnd() {
+      if (mode === 'discarding') return;
+      res.end();
+      exchange.finish({ kind: 'answered', status, bytesOut: bytes, upstreamMs });
+    },
+    onFailure(cause) {
+      stalled.stop();
+      if (mode === 'discarding') return;
+      if (mode === 'passing') {
+        // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
+        res.destroy();
+        exchange.finish({ kind: 'cut', status, error: toGatewayError(cause) });
+      } else if (status === 0 && canRetry(exchange, cause)) {
+        exchange.retried = true;
+        exchange.send(bearer);
+      } else {
+        exchange.fail(cause);
+      }
+    },
+  };
+  return {
+    listener,
+    own(sent) {
+      attempt = sent;
+    },
+  };
+}
+
+/** Only where nothing came back and doing it twice is as doing it once (RFC 9110 §9.2.2). */
+function canRetry(exchange: Exchange, cause: unknown): boolean {
+  if (exchange.retried || cause instanceof GatewayError) return false;
+  if (!IDEMPOTENT.includes(exchange.request.target.method) || !canSendAgain(exchange)) return false;
+  return toGatewayError(cause).kind === 'upstream_refused';
+}
+
+/** A reader that takes nothing for `limitMs` is gone for us: what it holds is memory. */
+function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = () => clearTimeout(timer);
+  return {
+    start() {
+      // One that leaves instead must not be held by the timer.
+      if (timer === undefined) res.once('close', stop);
+      timer = setTimeout(onStalled, limitMs);
+    },
+    stop,
+  };
+}
+
+function writeHead({ req, res, request, upstream }: Exchange, status: number, upstreamHeaders: HeaderList): void {
+  const { answerHeaders, apiKey } = request;
+  const context = { upstream, status, ...(apiKey === undefined ? {} : { apiKey }) };
+  const headers = responseHeaders(upstreamHeaders, context);
+  const hasLength = headers.some((name, i) => i % 2 === 0 && name.length === 14 && /^content-length$/i.test(name));
+  for (const part of answerHeaders) headers.push(part);
+  // An answer before the request's end: the rest of the body must never be read as a next request (RFC 9112 §9.3).
+  if (!req.complete) headers.push('Connection', 'close');
+  res.writeHead(status, headers);
+  if (!hasLength) res.flushHeaders();
+}
