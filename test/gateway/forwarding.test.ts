@@ -143,7 +143,7 @@ describe('bytes', () => {
 });
 
 test('ends both sides where the browser stops reading for FINVERA_BODY_TIMEOUT', async () => {
-  const gateway = await start({ FINVERA_BODY_TIMEOUT: '200ms' });
+  const gateway = await start({ FINVERA_BODY_TIMEOUT: '1s' });
   const { cookie = '' } = await loggedIn(gateway);
   const connection = await openRaw(gateway.port);
   connection.socket.pause();
@@ -370,7 +370,7 @@ describe('failures', () => {
     [{ fault: 'garbage' }, 502, 'upstream_invalid'],
     [{ fault: 'hang' }, 504, 'upstream_timeout'],
   ])('%j before an answer is a problem', async (fault, status, code) => {
-    const gateway = await start({ FINVERA_HEADERS_TIMEOUT: '200ms' });
+    const gateway = await start(fault.fault === 'hang' ? { FINVERA_HEADERS_TIMEOUT: '1s' } : {});
     const browser = await loggedIn(gateway);
     simulator.addFault({ ...fault, match: { call: 'data' } });
     const reply = await browser.fetch(EVENT, { method: 'POST', body: 'x' });
@@ -400,7 +400,7 @@ describe('failures', () => {
   test.each(['half_body', 'stall_body'] as const)(
     'in the middle of an answer end the connection (%s)',
     async (fault) => {
-      const gateway = await start({ FINVERA_BODY_TIMEOUT: '200ms' });
+      const gateway = await start({ FINVERA_BODY_TIMEOUT: '2s' });
       const browser = await loggedIn(gateway);
       for (const query of ['', '?chunked=1']) {
         const { remove } = simulator.addFault({ fault, match: { call: 'data' } });
@@ -618,8 +618,8 @@ describe('routes', () => {
 
   test('have their own timeouts', async () => {
     const gateway = await start({}, [
-      route('/delivery', { headersTimeout: 100 }),
-      route('/search', { bodyTimeout: 100 }),
+      route('/delivery', { headersTimeout: 500 }),
+      route('/search', { bodyTimeout: 500 }),
     ]);
     const browser = await loggedIn(gateway);
     simulator.addFault({ fault: 'hang', match: { path: '/delivery' } });

@@ -37,7 +37,7 @@ afterEach(async () => {
 afterAll(() => redis.close());
 
 const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '1s', ...env } });
+  startGateway(simulator, { env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '15s', ...env } });
 
 const post = (browser: Browser, body: string | Buffer, headers: Record<string, string> = {}): Promise<Reply> =>
   browser.fetch('/bff/login', {
@@ -337,7 +337,7 @@ const TROUBLES: readonly Trouble[] = [
 
 describe.each(['token', 'validate'] as const)('trouble with %s', (call) => {
   test.each(TROUBLES)('answers $status $code to $fault', async ({ fault, status, code, retryAfter }) => {
-    const gateway = await start();
+    const gateway = await start(status === 504 ? { FINVERA_AUTH_TIMEOUT: '3s' } : {});
     simulator.addFault({ ...fault, match: { call } });
     const reply = await gateway.browser().login();
     expectProblem(reply, status, code);
@@ -425,7 +425,7 @@ describe('the limit of attempts', () => {
   });
 
   test('counts attempts that are still pending', async () => {
-    const gateway = await start({ LOGIN_LIMIT_ACCOUNT: '6/15m', FINVERA_AUTH_TIMEOUT: '5s' });
+    const gateway = await start({ LOGIN_LIMIT_ACCOUNT: '6/15m' });
     const hold = simulator.addFault({ fault: 'hold', match: { call: 'token' } });
     const pending = [1, 2, 3].map(() => post(gateway.browser(), wrong()));
     await simulator.waitForRequests('token', 3);

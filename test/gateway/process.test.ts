@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { call, json } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
@@ -24,6 +24,9 @@ interface Running {
   lines(): Record<string, unknown>[];
   line(event: string): Promise<Record<string, unknown>>;
 }
+
+// A busy machine takes seconds to start a process.
+jest.setTimeout(60_000);
 
 const running = new Set<ChildProcess>();
 let simulator: Simulator;
@@ -70,7 +73,7 @@ function run(env: Record<string, string> = {}, args: readonly string[] = []): Ru
     stderr: () => stderr,
     lines,
     async line(event) {
-      await until(`the log line ${event}`, () => find(event) !== undefined || child.exitCode !== null, 15_000);
+      await until(`the log line ${event}`, () => find(event) !== undefined || child.exitCode !== null, 30_000);
       return find(event) ?? { stderr };
     },
   };
@@ -138,7 +141,7 @@ describe('a process that runs', () => {
   });
 
   test('is not ready during SHUTDOWN_DELAY, while it still serves on both listeners', async () => {
-    const gateway = await start({ SHUTDOWN_DELAY: '1500ms' });
+    const gateway = await start({ SHUTDOWN_DELAY: '6s' });
     gateway.child.kill('SIGTERM');
     await gateway.line('stopping');
     for (const url of [gateway.url, gateway.managementUrl]) {
@@ -330,7 +333,7 @@ describe('an error that nobody caught', () => {
       stdout += String(chunk);
     });
     const ended = once(child, 'close');
-    await until('it is ready', () => stdout.includes('"event":"ready"'), 15_000);
+    await until('it is ready', () => stdout.includes('"event":"ready"'), 30_000);
     const url = /"address":"([^"]+)"/.exec(stdout)?.[1] ?? '';
     const browser = createBrowser(url);
     await browser.login();

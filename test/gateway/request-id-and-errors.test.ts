@@ -190,7 +190,7 @@ describe('the log', () => {
   });
 
   test('tells no secret, whatever is sent and whatever goes wrong', async () => {
-    const gateway = await startGateway(simulator, { env: { FINVERA_AUTH_TIMEOUT: '300ms' } });
+    const gateway = await startGateway(simulator, { env: { FINVERA_AUTH_TIMEOUT: '3s' } });
     const browser = gateway.browser();
     await browser.login();
     const id = browser.cookie?.split('=')[1];

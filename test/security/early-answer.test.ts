@@ -12,7 +12,7 @@ let scene: RawScene;
 
 beforeAll(async () => {
   scene = await startRawScene({
-    env: { MAX_BODY_BYTES: '1kb', LOGIN_LIMIT_ADDRESS: '1/15m', FINVERA_BODY_TIMEOUT: '300ms' },
+    env: { MAX_BODY_BYTES: '1kb', LOGIN_LIMIT_ADDRESS: '1/15m', FINVERA_BODY_TIMEOUT: '2s' },
   });
 });
 afterAll(() => scene.close());

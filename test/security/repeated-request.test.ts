@@ -7,7 +7,7 @@ import { type RawAnswer, rawAnswer } from '../support/raw-upstream.ts';
 let scene: RawScene;
 
 beforeAll(async () => {
-  scene = await startRawScene({ env: { FINVERA_HEADERS_TIMEOUT: '300ms', FINVERA_BODY_TIMEOUT: '300ms' } });
+  scene = await startRawScene({ env: { FINVERA_HEADERS_TIMEOUT: '2s', FINVERA_BODY_TIMEOUT: '2s' } });
 });
 afterAll(() => scene.close());
 

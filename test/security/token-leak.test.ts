@@ -94,7 +94,7 @@ const FAULTS: readonly (FaultSpec | undefined)[] = [
 
 test('no piece of a token is in any answer, whatever is asked and whatever goes wrong', async () => {
   const gateway = await startGateway(simulator, {
-    env: { LOGIN_LIMIT_ACCOUNT: 'off', LOGIN_LIMIT_ADDRESS: 'off', FINVERA_AUTH_TIMEOUT: '500ms' },
+    env: { LOGIN_LIMIT_ACCOUNT: 'off', LOGIN_LIMIT_ADDRESS: 'off' },
   });
   let text = '';
   for (const fault of FAULTS) {
