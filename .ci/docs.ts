@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { OWN_PREFIXES } from '../src/config/environment-source.ts';
 import { SETTINGS, type SettingDefinition } from '../src/config/schema.ts';
+import { STREAM_SETTING_NAMES, streamSetting } from '../src/config/stream-schema.ts';
 
 const PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
@@ -36,7 +37,7 @@ In production (\`NODE_ENV=production\`):
 
 Everywhere:
 
-- \`SESSION_STORE=redis\` needs \`REDIS_URL\`; \`COOKIE_SAMESITE=None\` needs \`COOKIE_SECURE=true\`; a route with \`credential: api-key\` needs \`FINVERA_API_KEY\`.
+- \`SESSION_STORE=redis\` needs \`REDIS_URL\`; \`COOKIE_SAMESITE=None\` needs \`COOKIE_SECURE=true\`; a route with \`credential: api-key\` needs \`FINVERA_API_KEY\`, \`streams.credential: api-key\` too; \`streams.mode: hub\` needs \`streams.credential: api-key\`.
 - \`SESSION_IDLE_TIMEOUT\` is at most \`SESSION_ABSOLUTE_TIMEOUT\`. \`PORT\` and \`MANAGEMENT_PORT\` differ where their hosts overlap.
 - \`ALLOWED_ORIGINS\` on another *site* than \`PUBLIC_URL\` (unset: \`http://localhost:PORT\`) need \`COOKIE_SAMESITE=None\`; browsers would not send the cookie otherwise. One site is the same scheme and the same registrable domain, whatever the port. The gateway has no public-suffix list: addresses and \`localhost\` must be equal; of other names the last two labels count, or three under a country's \`co\`, \`com\`, \`org\`, \`net\`, \`gov\`, \`ac\` and the like (\`shop.co.uk\`). Under a suffix it does not know (\`a.github.io\`, \`b.github.io\`) two sites pass for one; there, set \`None\` yourself.
 - A \`FRONTEND\` folder must exist and hold an \`index.html\`; an address is \`http://\` only.
@@ -64,6 +65,23 @@ What is forwarded to Finvera, in YAML only; what no route names is not forwarded
 \`/kms\` (accounts, keys, tokens) is not shipped: with such a route any script on the page can mint keys. Even then nothing below \`/kms/api/v1/auth\` is forwarded.
 `;
 
+function streamsTable(): string {
+  const rows = STREAM_SETTING_NAMES.map((name) => {
+    const { kind, byDefault, meaning } = streamSetting(name);
+    const written = kind.isList ? `[${byDefault}]` : byDefault;
+    return `| \`${name}\` | \`${written}\` | ${escapeCell(`${meaning} Must be ${kind.form}.`)} |`;
+  });
+  const head = `
+## Streams
+
+How \`/stream\` and \`/bff/events\` work, in YAML only, under \`streams:\`. A file of your own names only what differs. What all of it does: [streams](streams.md).
+
+| key | default | meaning |
+|---|---|---|
+`;
+  return `${head}${rows.join('\n')}\n`;
+}
+
 function table(group: string, settings: readonly (readonly [string, SettingDefinition])[]): string {
   const rows = settings.map(([name, setting]) => {
     const variable = setting.secret ? `\`${setting.variable}\` (secret)` : `\`${setting.variable}\``;
@@ -80,7 +98,12 @@ function escapeCell(text: string): string {
 
 function renderPage(): string {
   const groups = Map.groupBy(Object.entries<SettingDefinition>(SETTINGS), ([, { group }]) => group);
-  return INTRODUCTION + [...groups].map(([group, settings]) => table(group, settings)).join('') + COMBINATIONS;
+  return (
+    INTRODUCTION +
+    [...groups].map(([group, settings]) => table(group, settings)).join('') +
+    COMBINATIONS +
+    streamsTable()
+  );
 }
 
 function readPage(): string {

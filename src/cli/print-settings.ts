@@ -2,14 +2,16 @@
 import { stringify } from 'yaml';
 import type { LoadedSettings } from '../config/load.ts';
 import { definitionOf, SETTING_NAMES, type SettingName } from '../config/schema.ts';
-import type { RouteSettings, Settings } from '../config/settings.ts';
+import type { RouteSettings, Settings, StreamSettings } from '../config/settings.ts';
+import { STREAM_SETTING_NAMES, streamSetting } from '../config/stream-schema.ts';
 import { formatDuration, formatSize } from '../config/values.ts';
 
 type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
 
 export function printSettings({ settings, origins }: ValidSettings): string {
   const lines = SETTING_NAMES.map((name) => line(name, writtenForm(name, settings), origins[name]));
-  return `${lines.join('')}${line('routes', settings.routes.map(writtenRoute), origins.routes)}`;
+  const routes = line('routes', settings.routes.map(writtenRoute), origins.routes);
+  return `${lines.join('')}${line('streams', writtenStreams(settings.streams), origins.streams)}${routes}`;
 }
 
 /** What is unset stands there as a comment, so that the output is a file of settings again, secrets apart. */
@@ -41,4 +43,14 @@ function writtenRoute(route: RouteSettings): Record<string, unknown> {
     ...(bodyTimeout === undefined ? {} : { bodyTimeout: formatDuration(bodyTimeout) }),
     ...(maxBodyBytes === undefined ? {} : { maxBodyBytes: formatSize(maxBodyBytes) }),
   };
+}
+
+function writtenStreams(streams: StreamSettings): Record<string, unknown> {
+  return Object.fromEntries(
+    STREAM_SETTING_NAMES.map((name) => {
+      const value = streams[name];
+      const text = streamSetting(name).kind.format(value);
+      return [name, typeof value === 'number' && Number(text) === value ? value : text];
+    }),
+  );
 }

@@ -1,19 +1,23 @@
 /** Turns checked values into the settings the gateway's parts see: decides what is `auto` or derived. It checks nothing. */
 import type { Values } from './schema.ts';
 import { randomSessionKey } from './session-keys.ts';
-import type { AttemptLimit, RouteSettings, Settings } from './settings.ts';
+import type { AttemptLimit, RouteSettings, Settings, StreamSettings } from './settings.ts';
 
 type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
 
 /** What decides beside the values. */
 export interface Circumstances {
   readonly routes: readonly RouteSettings[];
+  readonly streams: StreamSettings;
   readonly production: boolean;
   /** Where the session keys are from a file: its path. */
   readonly sessionKeysFile: string | undefined;
 }
 
-export function assembleSettings(values: Values, { routes, production, sessionKeysFile }: Circumstances): Settings {
+export function assembleSettings(
+  values: Values,
+  { routes, streams, production, sessionKeysFile }: Circumstances,
+): Settings {
   const { finveraApiKey, redisUrl, publicUrl, frontend, loginLimitAccount, loginLimitAddress, ...plain } = values;
   return {
     ...plain,
@@ -25,6 +29,7 @@ export function assembleSettings(values: Values, { routes, production, sessionKe
     sessionKeys: values.sessionKeys ?? [randomSessionKey()],
     sessionKeysAreRandom: values.sessionKeys === undefined,
     routes,
+    streams,
   };
 }
 

@@ -1,7 +1,7 @@
 /** What settings mean together: production's refusals and impossible combinations. Each value by itself is already valid here. */
 import { isLoopback, isSameSite } from './same-site.ts';
 import { SETTINGS, type SettingName, type Values } from './schema.ts';
-import type { RouteSettings } from './settings.ts';
+import type { RouteSettings, StreamSettings } from './settings.ts';
 
 export interface Findings {
   readonly problems: readonly string[];
@@ -12,6 +12,7 @@ export interface CheckInput {
   readonly values: Values;
   /** The valid ones. */
   readonly routes: readonly RouteSettings[];
+  readonly streams: StreamSettings;
   readonly production: boolean;
   /** Settings whose value is already refused: what depends on them is not judged. */
   readonly invalid: ReadonlySet<SettingName>;
@@ -73,6 +74,8 @@ const RULES: readonly Rule[] = [
   { needs: ['allowedOrigins', 'publicUrl', 'cookieSamesite', 'port'], check: originsOfOtherSites },
   { needs: ['trustProxy'], check: everyProxyTrusted },
   { needs: ['finveraApiKey'], check: apiKeyMissing },
+  { needs: ['finveraApiKey'], check: streamKeyMissing },
+  { needs: [], check: hubWithoutKey },
   {
     needs: ['finveraUrl'],
     check: ({ finveraUrl }, { production }) =>
@@ -157,5 +160,18 @@ function apiKeyMissing({ finveraApiKey }: Values, { routes }: CheckInput): Findi
   const route = routes.find(({ credential }) => credential === 'api-key');
   return route && finveraApiKey === undefined
     ? problem('finveraApiKey', `is required by the route ${route.path} (credential: api-key), or FINVERA_API_KEY_FILE`)
+    : undefined;
+}
+
+function streamKeyMissing({ finveraApiKey }: Values, { streams }: CheckInput): Finding {
+  return streams.credential === 'api-key' && finveraApiKey === undefined
+    ? problem('finveraApiKey', 'is required by streams (credential: api-key), or FINVERA_API_KEY_FILE')
+    : undefined;
+}
+
+/** What one user's token is shown must not reach another's browser. */
+function hubWithoutKey(_values: Values, { streams }: CheckInput): Finding {
+  return streams.mode === 'hub' && streams.credential !== 'api-key'
+    ? { problem: 'streams.mode: hub needs streams.credential: api-key: one connection serves all users' }
     : undefined;
 }

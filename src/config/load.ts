@@ -8,7 +8,8 @@ import { type Environment, errorCode, type ReadFile, readEnvironment, variable }
 import { parseRoutes } from './route-schema.ts';
 import { definitionOf, SETTING_NAMES, SETTINGS, type SettingName, type Values } from './schema.ts';
 import type { ReadKeys } from './session-keys.ts';
-import type { RouteSettings, Settings } from './settings.ts';
+import type { RouteSettings, Settings, StreamSettings } from './settings.ts';
+import { parseStreams } from './stream-schema.ts';
 import { type Source, splitList, type Written } from './written.ts';
 import { readYamlSource, type YamlSource } from './yaml-source.ts';
 
@@ -23,7 +24,7 @@ export interface LoadOptions {
   readonly shippedFile?: string;
 }
 
-export type Origins = Readonly<Record<SettingName | 'routes', string>>;
+export type Origins = Readonly<Record<SettingName | 'routes' | 'streams', string>>;
 
 export type LoadedSettings =
   | {
@@ -60,13 +61,17 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const production = env.NODE_ENV === 'production';
   const valued = readValues(sources.flatMap(({ written }) => written));
   const routed = readRoutes([shipped, overlay]);
+  const streamed = readStreams([shipped, overlay]);
   const frontend = checkFrontend(valued.values.frontend, cwd, read);
   const invalid = new Set([...valued.invalid, ...unreadSettings(sources, environment)]);
-  const crossed = crossCheck({ values: valued.values, routes: routed.routes, production, invalid });
+  const { routes } = routed;
+  const { streams } = streamed;
+  const crossed = crossCheck({ values: valued.values, routes, streams, production, invalid });
   const problems = [
     ...sources.flatMap((source) => source.problems),
     ...valued.problems,
     ...routed.problems,
+    ...streamed.problems,
     ...frontend.problems,
     ...crossed.problems,
   ];
@@ -76,11 +81,12 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   return {
     kind: 'ok',
     settings: assembleSettings(values, {
-      routes: routed.routes,
+      routes,
+      streams,
       production,
       sessionKeysFile: valued.origins.sessionKeys === KEYS_FILE ? resolve(cwd, env[KEYS_FILE] ?? '') : undefined,
     }),
-    origins: { ...valued.origins, routes: routed.origin },
+    origins: { ...valued.origins, routes: routed.origin, streams: streamed.origin },
     warnings,
   };
 }
@@ -167,6 +173,22 @@ function readRoutes(files: readonly YamlSource[]): ReadRoutes {
   const problems = parsed.flatMap(({ origin, problems }) => problems.map((each) => `${each} (in ${origin})`));
   const { routes, origin } = parsed.at(-1) ?? { routes: [], origin: 'default' };
   return { routes, origin, problems };
+}
+
+interface ReadStreams {
+  readonly streams: StreamSettings;
+  readonly origin: string;
+  readonly problems: readonly string[];
+}
+
+/** Merged key by key. What is wrong is told with the file it is in. */
+function readStreams(files: readonly YamlSource[]): ReadStreams {
+  const written = files.flatMap(({ streams }) => (streams ? [streams] : []));
+  const problems = written.flatMap(({ value, origin }) =>
+    parseStreams([value]).problems.map((each) => `${each} (in ${origin})`),
+  );
+  const { streams } = parseStreams(written.map(({ value }) => value));
+  return { streams, origin: written.at(-1)?.origin ?? 'default', problems };
 }
 
 /** A folder must be there at start: a misspelt one would be a site of 404s. */

@@ -70,7 +70,7 @@ export const SETTINGS = {
     variable: 'FINVERA_API_KEY',
     kind: apiKey,
     secret: 'never in YAML',
-    meaning: 'The server-held key, for routes with credential: api-key.',
+    meaning: 'The server-held key, for routes and streams with credential: api-key.',
   },
   redisUrl: {
     group: 'Session store',

@@ -17,6 +17,21 @@ export interface RouteSettings {
   readonly maxBodyBytes?: number;
 }
 
+/** How `/stream` works (contract §6); `stream-schema.ts` describes each. Times in milliseconds, sizes in bytes. */
+export interface StreamSettings {
+  readonly mode: 'tunnel' | 'hub';
+  readonly credential: 'session' | 'api-key';
+  /** Values of `licensing_tier_id`. */
+  readonly allowedTiers: 'all' | readonly string[];
+  readonly maxMessageBytes: number;
+  readonly maxPerSession: number;
+  readonly maxBufferedBytes: number;
+  readonly stallTimeout: number;
+  readonly heartbeat: number;
+  readonly handshakeTimeout: number;
+  readonly symbolFields: readonly string[];
+}
+
 /** A key that seals sessions: 32 random bytes under a name that travels with what it sealed. */
 export interface SessionKey {
   readonly kid: string;
@@ -83,4 +98,5 @@ export interface Settings {
   readonly shutdownDelay: number;
   readonly shutdownTimeout: number;
   readonly routes: readonly RouteSettings[];
+  readonly streams: StreamSettings;
 }

@@ -6,9 +6,19 @@ import { definitionOf, isSettingName, SETTING_NAMES, type SettingName } from './
 import type { Source, Written } from './written.ts';
 
 export interface YamlSource extends Source {
-  /** What stands under `routes:`, where it is there. */
-  readonly routes?: { readonly value: unknown; readonly origin: string };
+  /** What stands under `routes:` and `streams:`, where it is there. */
+  readonly routes?: Nested;
+  readonly streams?: Nested;
 }
+
+interface Nested {
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+/** What is no single value but a list or a mapping of its own, with rules of its own. */
+const NESTED = ['routes', 'streams'] as const;
+const isNested = (key: string): key is (typeof NESTED)[number] => (NESTED as readonly string[]).includes(key);
 
 /** @param file how the file is called in problems and origins. */
 export function readYamlSource(text: string, file: string): YamlSource {
@@ -16,13 +26,13 @@ export function readYamlSource(text: string, file: string): YamlSource {
   const written: Written[] = [];
   const problems = [...document.problems];
   const unread: SettingName[] = [];
-  let routes: YamlSource['routes'];
+  const nested: { routes?: Nested; streams?: Nested } = {};
   for (const [key, value] of document.entries) {
     if (value === null || value === undefined) {
       problems.push(`${key} in ${file} has no value: give it one or remove it`);
       if (isSettingName(key)) unread.push(key);
-    } else if (key === 'routes') {
-      routes = { value, origin: file };
+    } else if (isNested(key)) {
+      nested[key] = { value, origin: file };
     } else if (!isSettingName(key)) {
       problems.push(unknownKey(key, file));
     } else if (mustNotBeInYaml(key, value)) {
@@ -37,7 +47,7 @@ export function readYamlSource(text: string, file: string): YamlSource {
     problems,
     unread: document.isReadable ? unread : 'all',
     warnings: [],
-    ...(routes ? { routes } : {}),
+    ...nested,
   };
 }
 
@@ -88,7 +98,7 @@ function asText(value: unknown): unknown {
 }
 
 function unknownKey(key: string, file: string): string {
-  return `${key} in ${file} is not a setting.${suggestion(key, [...SETTING_NAMES, 'routes'])}`;
+  return `${key} in ${file} is not a setting.${suggestion(key, [...SETTING_NAMES, ...NESTED])}`;
 }
 
 /** A file of settings lies in repositories and images: no secret in it, ever. */
