@@ -1,5 +1,5 @@
 // What the simulator answers, and how an answer is put on the wire. Decides nothing: which answer is given is settled elsewhere.
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -44,6 +44,13 @@ function framing(answer: Answer): string[] {
 
 function writeHead(response: ServerResponse, answer: Answer): void {
   response.writeHead(answer.status, [...answer.headers, ...framing(answer)]);
+}
+
+/** The head of an answer for a connection that no response belongs to; the connection ends with it. */
+export function sendableHead({ status, headers, body }: Answer): string {
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}`];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  return `${lines.join('\r\n')}\r\nContent-Length: ${body.byteLength}\r\nConnection: close\r\n\r\n`;
 }
 
 /**

@@ -17,6 +17,8 @@ interface Flag {
 const text = (value: string) => value;
 const number = (value: string) => (/^-?\d+(\.\d+)?$/.test(value) ? Number(value) : undefined);
 const limit = (value: string) => (value === 'off' ? value : number(value));
+const names = (value: string) => value.split(',').filter((name) => name !== '');
+const countOrOff = (value: string) => (value === 'off' ? null : number(value));
 const onOff = (value: string) => ({ on: true, off: false })[value];
 
 function sizes(value: string): unknown {
@@ -103,6 +105,37 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     read: onOff,
   },
   'any-user-tier': { option: 'anyUserTier', value: 'enterprise', says: 'the tier of those', read: text },
+  'stream-credential': {
+    option: 'streamCredential',
+    value: 'any|apikey|bearer',
+    says: 'how a stream shows its credential (any)',
+    read: text,
+  },
+  'stream-protocols': { option: 'streamProtocols', value: 'a,b', says: 'sub-protocols it knows (none)', read: names },
+  'stream-symbols': { option: 'streamSymbols', value: '8', says: 'how many symbols the stream knows', read: number },
+  'quote-rate': { option: 'quoteRate', value: '0', says: 'quotes a second for each symbol', read: number },
+  'quote-seed': { option: 'quoteSeed', value: '1', says: 'what prices derive from', read: number },
+  'news-rate': { option: 'newsRate', value: '0', says: 'news messages a second', read: number },
+  'transcript-rate': { option: 'transcriptRate', value: '0', says: 'parts of transcripts a second', read: number },
+  'stream-padding': {
+    option: 'streamPaddingBytes',
+    value: '0',
+    says: "bytes by which the stream's messages are longer",
+    read: number,
+  },
+  'stream-reply-delay': {
+    option: 'streamReplyDelayMs',
+    value: '0',
+    says: "milliseconds until the stream's replies",
+    read: number,
+  },
+  'stream-silent': { option: 'streamSilent', value: 'on|off', says: 'streams that say nothing (off)', read: onOff },
+  'stream-drop-after': {
+    option: 'streamDropAfter',
+    value: '100|off',
+    says: 'messages until a stream is cut (off)',
+    read: countOrOff,
+  },
   record: {
     option: 'record',
     value: 'on|off',
@@ -132,7 +165,7 @@ export function usage(): string {
     'Default users, password demo-password: demo@finvera.test, enterprise@finvera.test (tier enterprise),',
     'standard@finvera.test, second@finvera.test (tier standard).',
     'While it runs: POST /__sim/faults, GET /__sim/requests, GET /__sim/counters, POST /__sim/revoke, POST /__sim/reset,',
-    'PATCH /__sim/options, POST /__sim/clock.',
+    'PATCH /__sim/options, POST /__sim/clock, GET /__sim/streams, POST /__sim/streams/push, POST /__sim/streams/drop.',
   ].join('\n');
 }
 

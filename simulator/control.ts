@@ -45,6 +45,12 @@ function dispatch(received: Received, controls: SimulatorControls): Answer {
       return jsonAnswer(200, controls.configure(bodyOf(received)));
     case 'POST clock':
       return advance(received, controls);
+    case 'GET streams':
+      return jsonAnswer(200, { streams: controls.streams() });
+    case 'POST streams/push':
+      return jsonAnswer(200, { sent: controls.push(bodyOf(received)) });
+    case 'POST streams/drop':
+      return jsonAnswer(200, { dropped: controls.dropStreams(bodyOf(received)) });
     default:
       return errorAnswer(404, 'Not found', `${method} ${path} is not a control call`);
   }

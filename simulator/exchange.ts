@@ -79,7 +79,8 @@ async function serveSlowly(
   socket.destroy();
 }
 
-function planOf(met: readonly MetFault[]): Plan {
+/** Sorts the faults a request met. */
+export function planOf(met: readonly MetFault[]): Plan {
   const waits = met.filter(({ spec }) => spec.fault === 'latency' || spec.fault === 'hold');
   const specs = met.map(({ spec }) => spec);
   const terminal = specs.find(({ fault }) => fault !== 'latency' && fault !== 'hold' && fault !== 'headers');
@@ -97,7 +98,7 @@ function takesEffect({ terminal }: Plan): boolean {
 }
 
 /** Waits in turn; false where the simulator ended meanwhile. */
-async function wait(waits: readonly MetFault[], signal: AbortSignal): Promise<boolean> {
+export async function wait(waits: readonly MetFault[], signal: AbortSignal): Promise<boolean> {
   for (const { spec, removed } of waits) {
     await untilDone(signal, (done) => {
       if (spec.fault === 'hold') {
@@ -125,12 +126,14 @@ function untilDone(signal: AbortSignal, start: (done: () => void) => () => void)
   });
 }
 
-function drop(entry: JournalEntry, socket: Socket, journal: Journal): void {
+/** Ends the connection without an answer. */
+export function drop(entry: JournalEntry, socket: Socket, journal: Journal): void {
   journal.dropped(entry);
   socket.destroy();
 }
 
-async function strike(
+/** Lets a fault strike that is no answer. */
+export async function strike(
   spec: FaultSpec,
   entry: JournalEntry,
   socket: Socket,
@@ -144,7 +147,7 @@ async function strike(
 }
 
 /** Says nothing more until the client leaves, or the simulator ends. */
-async function stall(entry: JournalEntry, socket: Socket, journal: Journal, signal: AbortSignal): Promise<void> {
+export async function stall(entry: JournalEntry, socket: Socket, journal: Journal, signal: AbortSignal): Promise<void> {
   if (socket.destroyed) return;
   await untilDone(signal, (done) => {
     socket.once('close', done);

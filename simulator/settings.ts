@@ -61,6 +61,28 @@ export interface SimulatorSettings {
   enterpriseRateLimit: number | 'off';
   /** Server-held key accepted as `?apikey=` or bearer on data calls and the stream; `null` accepts none. Default null. */
   apiKey: string | null;
+  /** How a stream shows its credential: the key as `?apikey=`, a bearer (key or access token), or either. Default `any`. */
+  streamCredential: 'any' | 'apikey' | 'bearer';
+  /** Sub-protocols the stream knows, the preferred first. Default none. */
+  streamProtocols: string[];
+  /** How many symbols the stream knows: the securities' first, then made-up ones. Default 8. */
+  streamSymbols: number;
+  /** Quotes a second for each symbol, fractions too. Default 0. */
+  quoteRate: number;
+  /** What prices derive from. Default 1. */
+  quoteSeed: number;
+  /** News messages a second, the symbols in turn. Default 0. */
+  newsRate: number;
+  /** Parts of transcripts a second, the symbols in turn. Default 0. */
+  transcriptRate: number;
+  /** Bytes by which quotes, news and transcripts are longer. Default 0. */
+  streamPaddingBytes: number;
+  /** Milliseconds after which a stream's messages are replied to. Default 0. */
+  streamReplyDelayMs: number;
+  /** Whether streams stay open and say nothing: no data, no reply, no pong. Default false. */
+  streamSilent: boolean;
+  /** How many messages a stream is sent before its connection is cut; `null` never. Default null. */
+  streamDropAfter: number | null;
 }
 
 /** What {@link createSimulator} takes: the settings, and what is fixed for the life of one simulator. */
@@ -103,9 +125,21 @@ export const DEFAULT_SETTINGS: Readonly<SimulatorSettings> = {
   rateLimit: 60,
   enterpriseRateLimit: 'off',
   apiKey: null,
+  streamCredential: 'any',
+  streamProtocols: [],
+  streamSymbols: 8,
+  quoteRate: 0,
+  quoteSeed: 1,
+  newsRate: 0,
+  transcriptRate: 0,
+  streamPaddingBytes: 0,
+  streamReplyDelayMs: 0,
+  streamSilent: false,
+  streamDropAfter: null,
 };
 
 const limit = z.union([z.int().min(1).max(10_000_000), z.literal('off')]);
+const rate = z.number().min(0).max(100_000);
 const seconds = z.number().min(0).max(315_360_000);
 // An unpadded token is about 390 characters: below 450 the exact length could not be kept.
 const tokenLength = z.int().min(450).max(16_000);
@@ -132,6 +166,17 @@ const settingsSchema = z
     rateLimit: limit,
     enterpriseRateLimit: limit,
     apiKey: z.string().min(1).nullable(),
+    streamCredential: z.enum(['any', 'apikey', 'bearer']),
+    streamProtocols: z.array(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)),
+    streamSymbols: z.int().min(1).max(100_000),
+    quoteRate: rate,
+    quoteSeed: z.int().min(0).max(4_294_967_295),
+    newsRate: rate,
+    transcriptRate: rate,
+    streamPaddingBytes: z.int().min(0).max(16_000_000),
+    streamReplyDelayMs: z.number().min(0).max(3_600_000),
+    streamSilent: z.boolean(),
+    streamDropAfter: z.int().min(1).nullable(),
   } satisfies Record<keyof SimulatorSettings, z.ZodType>)
   .partial();
 

@@ -1,9 +1,8 @@
 // The simulated Finvera as a whole: puts its parts together behind one listener. Reads no command line.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { type Answer, sendAnswer } from './answer.ts';
-import { login, refresh, validate } from './auth-calls.ts';
+import { login, refresh, unauthorized, validate } from './auth-calls.ts';
 import { answerControl, CONTROL_PREFIX } from './control.ts';
 import { answerData, identify, notFound } from './data-calls.ts';
 import { type ExchangeParts, serve } from './exchange.ts';
@@ -18,8 +17,9 @@ import {
   type SimulatorOptions,
   type SimulatorSettings,
 } from './settings.ts';
-import { createStreamEndpoint, refuseUpgrade, type StreamEndpoint } from './stream.ts';
+import { createStreamEndpoint, type DropSpec, type OpenStream, type PushSpec } from './stream.ts';
 import { createTokenRegistry, type RevokedCount } from './tokens.ts';
+import { serveUpgrade, type UpgradeParts } from './upgrade.ts';
 import { createUserDirectory, DEFAULT_USERS } from './users.ts';
 
 /** What can be done to a running simulator; the same as the calls below `/__sim/`. */
@@ -44,7 +44,19 @@ export interface SimulatorControls {
   advanceClock(ms: number): void;
   /** The simulator's clock, in milliseconds since 1970. */
   now(): number;
-  /** Starts over: settings, clock, tokens, faults, requests, counters. Requests that still wait end without an answer. */
+  /** The open streams, what they subscribed to and what they said. */
+  streams(): OpenStream[];
+  /**
+   * Sends something by hand, well-formed or not; answers how many streams got it.
+   * @throws InvalidInput naming what is wrong.
+   */
+  push(spec: PushSpec): number;
+  /**
+   * Ends every open stream, by default without a closing handshake; answers how many.
+   * @throws InvalidInput naming what is wrong.
+   */
+  dropStreams(spec?: DropSpec): number;
+  /** Starts over: settings, clock, tokens, faults, requests, counters, streams. Requests that still wait end without an answer. */
   reset(): void;
 }
 
@@ -64,12 +76,9 @@ export interface Simulator extends SimulatorControls {
 }
 
 /** The parts behind the listener. */
-interface Core {
+interface Core extends UpgradeParts {
   readonly exchange: ExchangeParts;
   readonly controls: SimulatorControls;
-  readonly stream: StreamEndpoint;
-  /** The refusal of a stream, or undefined where it may open. */
-  readonly refusal: (received: Received) => Answer | undefined;
   /** Ends what still waits. */
   readonly end: () => void;
 }
@@ -93,7 +102,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('request', (request, response) => onRequest(request, response, core));
-  server.on('upgrade', (request, socket, head) => onUpgrade(request, socket, head, core));
+  server.on('upgrade', (request, socket, head) => serveUpgrade(receive(request), socket as Socket, head, core));
   const host = options.host ?? '127.0.0.1';
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -126,14 +135,14 @@ function createCore(options: SimulatorOptions): Core {
   const limiter = createRateLimiter(clock.now);
   const journal = createJournal(options.journalSize ?? 50_000, options.record ?? true, clock.now);
   const faults = createFaultBox();
-  const stream = createStreamEndpoint();
+  const stream = createStreamEndpoint(settings, clock.now);
   const data = { settings, tokens, limiter };
   let waiting = new AbortController();
 
   function end(): void {
     waiting.abort();
     waiting = new AbortController();
-    stream.terminate();
+    stream.clear();
   }
 
   function reset(): void {
@@ -159,15 +168,25 @@ function createCore(options: SimulatorOptions): Core {
       configure: (changes) => ({ ...Object.assign(settings, checkSettings(changes)) }),
       advanceClock: clock.advance,
       now: clock.now,
+      streams: stream.list,
+      push: stream.push,
+      dropStreams: stream.drop,
       reset,
     },
     stream,
     end,
-    refusal(received) {
-      const caller = identify(received, data);
-      return 'status' in caller ? caller : undefined;
-    },
+    refusal: (received) => refusalOf(received, data),
   };
+}
+
+function refusalOf(received: Received, data: Parameters<typeof identify>[1]): Answer | undefined {
+  if (received.path !== '/') return notFound(received);
+  const { streamCredential } = data.settings;
+  const hasKey = new URLSearchParams(received.query).has('apikey');
+  if (streamCredential === 'apikey' && !hasKey) return unauthorized('API key required');
+  if (streamCredential === 'bearer' && hasKey) return unauthorized('Access token required');
+  const caller = identify(received, data);
+  return 'status' in caller ? caller : undefined;
 }
 
 function createShiftableClock(clock: () => number) {
@@ -230,15 +249,4 @@ async function onRequest(request: IncomingMessage, response: ServerResponse, cor
 async function control(received: Received, response: ServerResponse, core: Core): Promise<void> {
   received.body = (await readBody(received.request, false)) ?? EMPTY_BODY;
   await sendAnswer(response, answerControl(received, core.controls));
-}
-
-function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, core: Core): void {
-  socket.on('error', () => {});
-  const received = receive(request);
-  const { journal } = core.exchange;
-  const entry = journal.begin(received, undefined);
-  const refusal = received.path === '/' ? core.refusal(received) : notFound(received);
-  journal.answered(entry, refusal?.status ?? 101);
-  if (refusal !== undefined) refuseUpgrade(socket, refusal);
-  else core.stream.accept(request, socket, head);
 }

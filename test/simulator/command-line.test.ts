@@ -84,7 +84,9 @@ describe('the command line', () => {
       '--port 1 --host ::1 --token-in both --token-format opaque --token-sizes 900,700 --access-token-life 1 --refresh-token-life 2 ' +
       '--expires-in off --cookie-max-age off --clock-skew=-5 --rotation off --reuse-detection off --reuse-grace 3 ' +
       '--repeat-refresh-token on --revoke-old-access on --login-rejected-status 403 --refresh-rejected-status 400 --rate-limit off ' +
-      '--enterprise-rate-limit 9 --api-key k --any-user on --any-user-tier gold --record off';
+      '--enterprise-rate-limit 9 --api-key k --any-user on --any-user-tier gold --record off ' +
+      '--stream-credential bearer --stream-protocols a,b --stream-symbols 9 --quote-rate 0.5 --quote-seed 7 --news-rate 1 ' +
+      '--transcript-rate 2 --stream-padding 3 --stream-reply-delay 4 --stream-silent on --stream-drop-after 5';
     expect(readCommandLine(line.split(' '))).toEqual({
       kind: 'start',
       options: {
@@ -111,6 +113,17 @@ describe('the command line', () => {
         anyUser: true,
         anyUserTier: 'gold',
         record: false,
+        streamCredential: 'bearer',
+        streamProtocols: ['a', 'b'],
+        streamSymbols: 9,
+        quoteRate: 0.5,
+        quoteSeed: 7,
+        newsRate: 1,
+        transcriptRate: 2,
+        streamPaddingBytes: 3,
+        streamReplyDelayMs: 4,
+        streamSilent: true,
+        streamDropAfter: 5,
       },
     });
     for (const flag of line.match(/--[a-z-]+/g) ?? []) expect(usage()).toContain(flag);
@@ -125,6 +138,8 @@ describe('the command line', () => {
     ['--rotation maybe', '--rotation: '],
     ['--rate-limit 0', '--rate-limit: '],
     ['--user nobody', '--user: '],
+    ['--quote-rate fast', '--quote-rate: '],
+    ['--stream-drop-after 0', '--stream-drop-after: '],
     ['--port', '--port'],
     ['stray', 'stray'],
   ])('names the mistake in %s', (line, named) => {
