@@ -4,6 +4,7 @@
  * limit of each instance stands above, for a password sprayed over many accounts from many addresses.
  */
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { AttemptLimit } from '../config/settings.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -26,6 +27,12 @@ export interface LoginThrottle {
    * @throws TooManyAttempts with the time to wait.
    */
   attempt(email: string, ip: string): Promise<() => Promise<void>>;
+  /**
+   * Refuses at once, without asking Redis, what was refused here within the last second. For what stands before
+   * `attempt`: a flood of attempts must not become one of commands.
+   * @throws TooManyAttempts
+   */
+  recall(email: string, ip: string): void;
 }
 
 /** `too_many_attempts`, and for the audit trail which limit it was. */
@@ -40,8 +47,18 @@ export class TooManyAttempts extends GatewayError {
 
 type LimitName = 'address' | 'pair' | 'account' | 'instance';
 
+/** So long a refusal is remembered: not longer, since an attempt that was pending may be given back. */
+const REFUSAL_KEPT_MS = 1_000;
+const MAX_REFUSALS = 10_000;
+
 /** Failed or pending logins of one instance, whatever else is allowed or off. */
 export const INSTANCE_LIMIT: AttemptLimit = { points: 600, windowMs: 60_000 };
+
+/** Moments of the monotonic clock. */
+interface Refusal {
+  readonly at: number;
+  readonly until: number;
+}
 
 interface Counter {
   readonly name: LimitName;
@@ -67,7 +84,15 @@ export function createLoginThrottle({ account, address, redis }: LoginThrottleOp
   }
   // The last one: what another limit refused must not use up everybody's.
   counters.push({ name: 'instance', limiter: createLimiter('instance', INSTANCE_LIMIT, undefined), key: () => 'all' });
+  const refusals = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
   return {
+    recall(email, ip) {
+      const now = performance.now();
+      for (const { name, key } of counters) {
+        const refusal = refusals.get(`${name}:${key(email, ip)}`);
+        if (refusal && now - refusal.at < REFUSAL_KEPT_MS) throw new TooManyAttempts(name, refusal.until - now);
+      }
+    },
     async attempt(email, ip) {
       const counted: (() => Promise<unknown>)[] = [];
       const giveBack = async () => {
@@ -81,18 +106,27 @@ export function createLoginThrottle({ account, address, redis }: LoginThrottleOp
           if (!(refusal instanceof RateLimiterRes)) throw refusal;
           // Others' attempts are not this account's and this address' fault.
           if (name === 'instance') await giveBack();
+          const at = performance.now();
+          refusals.set(`${name}:${counter}`, { at, until: at + refusal.msBeforeNext });
           throw new TooManyAttempts(name, refusal.msBeforeNext);
         }
-        counted.push(() => limiter.reward(counter));
+        counted.push(() => {
+          refusals.delete(`${name}:${counter}`);
+          return limiter.reward(counter);
+        });
       }
       return giveBack;
     },
   };
 }
 
-/** Spelling variants of one account are one. */
+/** Spelling variants of one account are one; format characters (U+200B, U+00AD …) show nowhere and may be dropped anywhere. */
 export function accountName(email: string): string {
-  return email.normalize('NFKC').trim().toLowerCase();
+  return email
+    .normalize('NFKC')
+    .replace(/\p{Cf}/gu, '')
+    .trim()
+    .toLowerCase();
 }
 
 /** The name itself is not kept. */

@@ -3,7 +3,7 @@ import express, { type Request, type Response } from 'express';
 import { z } from 'zod';
 import type { Failure, Rejection } from '../finvera/exchange-outcome.ts';
 import type { FinveraClient } from '../finvera/finvera-client.ts';
-import type { LoginThrottle } from '../guards/login-throttle.ts';
+import { type LoginThrottle, TooManyAttempts } from '../guards/login-throttle.ts';
 import { contextOf, requesterOf } from '../guards/request-context.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -48,11 +48,15 @@ export function createLogin(parts: LoginParts): Login {
     const { clientIp, answerHeaders } = contextOf(res);
     const { email, password } = loginSchema.safeParse(await readJson(req, res, bodyTimeoutMs)).data ?? refuseInput();
     const audit = auditOf(req, res, email);
-    const attempt = async () => {
+    const throttled = async () => {
+      throttle.recall(email, clientIp);
       // Before the password leaves: a session that cannot be kept is not worth an exchange.
       await sessions.ping();
-      const giveBack = await throttle.attempt(email, clientIp).catch((error: unknown) => {
-        metrics.logins.inc({ outcome: 'throttled' });
+      return await throttle.attempt(email, clientIp);
+    };
+    const attempt = async () => {
+      const giveBack = await throttled().catch((error: unknown) => {
+        if (error instanceof TooManyAttempts) metrics.logins.inc({ outcome: 'throttled' });
         throw error;
       });
       try {

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { json, type Reply } from '../support/http-client.ts';
 import { type RawScene, startRawScene } from '../support/raw-scene.ts';
+import { startRedis } from '../support/redis-server.ts';
 import type { Browser } from '../support/test-gateway.ts';
 
 const scenes: RawScene[] = [];
@@ -44,6 +45,29 @@ test('guesses at one account from fifty addresses end at its limit, with Retry-A
   // Nobody else is touched by it.
   expect((await attempt(scene.gateway.browser(), 'other@finvera.test', RIGHT, '198.51.100.7')).status).toBe(200);
 });
+
+test('attempts that are refused cost the store nothing', async () => {
+  const redis = await startRedis();
+  try {
+    const scene = await start({ REDIS_URL: redis.url });
+    const guess = () => attempt(scene.gateway.browser(), 'victim@finvera.test', WRONG);
+    while ((await guess()).status !== 429);
+    const commands = async () => {
+      const stats = await redis.client.info('commandstats');
+      const asked = stats.matchAll(/^cmdstat_(?:ping|eval|evalsha|incrby|set|get|pttl):calls=(\d+)/gm);
+      return [...asked].reduce((sum, [, calls]) => sum + Number(calls), 0);
+    };
+    const before = await commands();
+    const startedAt = performance.now();
+    for (let i = 0; i < 100; i += 1) expect((await guess()).status).toBe(429);
+    // Once a second it is asked whether the refusal still stands.
+    const seconds = Math.ceil((performance.now() - startedAt) / 1_000);
+    expect((await commands()) - before).toBeLessThanOrEqual(seconds * 12);
+  } finally {
+    await Promise.all(scenes.splice(0).map((each) => each.close()));
+    await redis.close();
+  }
+}, 60_000);
 
 test('one password tried on two hundred accounts from one address ends at the address’s limit', async () => {
   const scene = await start();

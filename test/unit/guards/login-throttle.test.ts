@@ -84,6 +84,39 @@ describe.each(['memory', 'redis'])('the login throttle in %s', (where) => {
     expect(await attempt(throttle, 'User@Example.com', '192.0.2.1')).toBe('passed');
     expect(await attempt(throttle, ' user@example.com ', '192.0.2.1')).toBe('passed');
     expect(await attempt(throttle, 'ｕser@example.com', '192.0.2.1')).toBe('too_many_attempts');
+    expect(await attempt(throttle, 'u\u200bser@exam\u00adple.com', '192.0.2.1')).toBe('too_many_attempts');
+  });
+
+  test('recalls for a second what it refused, for whom it was, with the whole time to wait', async () => {
+    const throttle = await create({ account: ACCOUNT });
+    const recalled = (email: string, ip: string) => {
+      try {
+        throttle.recall(email, ip);
+      } catch (error) {
+        return error;
+      }
+      return undefined;
+    };
+    await attempts(throttle, 2, 'a@x', '192.0.2.1');
+    expect(recalled('a@x', '192.0.2.1')).toBeUndefined();
+    await attempt(throttle, 'a@x', '192.0.2.1');
+    const refusal = recalled(' A@x', '192.0.2.1');
+    expect(refusal).toMatchObject({ kind: 'too_many_attempts', limit: 'pair' });
+    expect((refusal as { retryAfterMs: number }).retryAfterMs).toBeGreaterThan(WINDOW_MS - MINUTE);
+    expect(recalled('a@x', '192.0.2.2')).toBeUndefined();
+    expect(recalled('b@x', '192.0.2.1')).toBeUndefined();
+    jest.useFakeTimers({ now: Date.now() });
+    // The faked clock begins at nought, which is before the refusal.
+    jest.advanceTimersByTime(24 * 60 * MINUTE);
+    expect(recalled('a@x', '192.0.2.1')).toBeUndefined();
+  });
+
+  test('recalls nothing that was given back since', async () => {
+    const throttle = await create({ account: { ...ACCOUNT, points: 2 } });
+    const succeed = await throttle.attempt('a@x', '192.0.2.1');
+    expect(await attempt(throttle, 'a@x', '192.0.2.1')).toBe('too_many_attempts');
+    await succeed();
+    expect(() => throttle.recall('a@x', '192.0.2.1')).not.toThrow();
   });
 
   test('gives the attempt back on success, in every count', async () => {
