@@ -15,7 +15,7 @@ export const ECHO_MAX_AGE_MS = 750;
 export type SessionEvent =
   | { readonly kind: 'ended'; readonly hash: string; readonly reason: string }
   | { readonly kind: 'refreshed'; readonly hash: string }
-  /** Written, deleted or expired, by whomever: whoever remembers it must read it again. */
+  /** Sealed anew, or written, deleted or expired by whomever: whoever remembers it must read it again. */
   | { readonly kind: 'changed'; readonly hash: string }
   /** Everything may have changed: the store was emptied. */
   | { readonly kind: 'flushed' };
@@ -125,7 +125,8 @@ function parseEvents(channel: string, message: string): SessionEvent[] {
   }
   const [kind, hash = '', reason = ''] = message.split(' ');
   if (kind === 'ended') return [{ kind, hash, reason }];
-  return kind === 'refreshed' ? [{ kind, hash }] : [];
+  if (kind === 'refreshed') return [{ kind, hash }];
+  return kind === 'resealed' ? [{ kind: 'changed', hash }] : [];
 }
 
 /** For the memory store: one process hears itself by other means. */

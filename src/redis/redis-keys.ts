@@ -27,7 +27,7 @@ const SESSION_KEY_FORM = new RegExp(`^${PREFIX}:\\{([^}]+)\\}:session$`);
 /** @returns the hash in a session's key; undefined for other keys. */
 export const hashOfSessionKey = (key: string): string | undefined => SESSION_KEY_FORM.exec(key)?.[1];
 
-/** Channel of what happens to sessions: `ended <hash> <reason>` and `refreshed <hash>`. */
+/** Channel of what happens to sessions: `ended <hash> <reason>`, `refreshed <hash>` and `resealed <hash>`. */
 export const EVENTS_CHANNEL = `${PREFIX}:events`;
 
 /** An instance's channel to itself. */

@@ -18,11 +18,12 @@ return ARGV[1] + 1
 
 /**
  * Puts another seal of the same contents in the place of the one that was read. The version stays: a refresh under way
- * that read it must still be written. Returns 0 where somebody wrote first or the session is gone.
+ * that read it must still be written. Told like every write of a seal. Returns 0 where somebody wrote first or the session is gone.
  */
 const resealSession = `
 if redis.call('HGET', KEYS[1], 's') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 's', ARGV[2])
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 return 1
 `;
 
@@ -110,7 +111,7 @@ export interface ScriptCommands {
     channel: string,
     message: string,
   ): Promise<number>;
-  resealSession(key: RedisKey, read: string, seal: string): Promise<number>;
+  resealSession(key: RedisKey, read: string, seal: string, channel: string, message: string): Promise<number>;
   touchSession(key: RedisKey, lastSeenAt: Value, ttlMs: Value): Promise<number>;
   noteForced(key: RedisKey, forced: string): Promise<number>;
   endSession(key: RedisKey, onlyVersion: Value, channel: string, message: string): Promise<number>;

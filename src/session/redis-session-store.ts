@@ -38,9 +38,10 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
       storeOperation(async () => {
         const index = userSessionsKey(session.userId);
         const lifeMs = session.absoluteExpiresAt - session.createdAt;
-        // The index first: a session that is not in it could not be listed or ended from elsewhere.
-        const count = await redis.indexSession(index, session.createdAt, session.hash, Math.ceil(lifeMs));
+        // The session first: a listing that finds an entry without one takes the entry out, and the session would live
+        // unlisted. Where it ends in between, nobody has its cookie yet.
         await writeNew(redis, session, ttlMs);
+        const count = await redis.indexSession(index, session.createdAt, session.hash, Math.ceil(lifeMs));
         if (count <= keep) return [];
         await listByUser(session.userId);
         const surplus = (await redis.trimUser(index, keep)).filter(isSessionHash);
@@ -70,7 +71,9 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
         return { kind: 'written', version: result };
       }),
     reseal: (hash, read, seal) =>
-      storeOperation(async () => (await redis.resealSession(sessionKey(hash), read, seal)) === 1),
+      storeOperation(
+        async () => (await redis.resealSession(sessionKey(hash), read, seal, EVENTS_CHANNEL, `resealed ${hash}`)) === 1,
+      ),
     touch: (hash, lastSeenAt, ttlMs) =>
       storeOperation(async () => {
         await redis.touchSession(sessionKey(hash), lastSeenAt, ttlMs);

@@ -427,6 +427,25 @@ describe('the redis session store alone', () => {
     expect(await redis.client.keys('*')).toEqual([]);
   });
 
+  test('lists a session that began while somebody listed', async () => {
+    const other = createRedisSessionStore(connection);
+    const session = storedSession(Date.now());
+    // Between any two commands of the beginning, somebody looks.
+    const watched = new Proxy(connection, {
+      get(target, name) {
+        if (name !== 'indexSession') return Reflect.get(target, name, target);
+        return async (...args: Parameters<RedisConnection['indexSession']>) => {
+          await other.listByUser(session.userId);
+          const count = await target.indexSession(...args);
+          await other.listByUser(session.userId);
+          return count;
+        };
+      },
+    });
+    await createRedisSessionStore(watched).create(session, HOUR, 5);
+    expect(await other.listByUser(session.userId)).toEqual([session]);
+  });
+
   test('keeps a user’s index as long as the longest of the sessions lives', async () => {
     const store = createRedisSessionStore(connection);
     const now = Date.now();
@@ -435,7 +454,7 @@ describe('the redis session store alone', () => {
     expect(await redis.client.pttl(userSessionsKey('user-1'))).toBeGreaterThan(29 * DAY);
   });
 
-  test('tells every instance of an end and of new tokens, and of nothing that did not happen', async () => {
+  test('tells every instance of an end, of new tokens and of a new seal, and of nothing that did not happen', async () => {
     const store = createRedisSessionStore(connection);
     const listener = redis.client.duplicate();
     listener.on('error', () => undefined);
@@ -449,13 +468,20 @@ describe('the redis session store alone', () => {
     const write = { version: 1, seal: 's', absoluteExpiresAt: first.absoluteExpiresAt, ttlMs: HOUR };
     await store.writeSeal(first.hash, write);
     await store.writeSeal(first.hash, write);
+    await store.reseal(first.hash, 'another', 't');
+    await store.reseal(first.hash, 's', 't');
     await store.create(second, HOUR, 1);
     await store.end(second, 'refresh_rejected', 7);
     await store.end(second, 'logout');
     await store.end(second, 'logout');
     await redis.client.publish('finvera:events', 'over');
     await ping.promise;
-    expect(heard).toEqual([`refreshed ${first.hash}`, `ended ${first.hash} limit`, `ended ${second.hash} logout`]);
+    expect(heard).toEqual([
+      `refreshed ${first.hash}`,
+      `resealed ${first.hash}`,
+      `ended ${first.hash} limit`,
+      `ended ${second.hash} logout`,
+    ]);
     listener.disconnect();
   });
 

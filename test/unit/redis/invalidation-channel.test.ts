@@ -89,6 +89,12 @@ describe('the invalidation channel', () => {
     await heard({ kind: 'changed', hash });
   });
 
+  test('hears of a session that was sealed anew, also where Redis itself tells nothing', async () => {
+    const { hash } = storedSession(0);
+    await redis.client.publish('finvera:events', `resealed ${hash}`);
+    await heard({ kind: 'changed', hash });
+  });
+
   test('hears of several sessions that change in one step', async () => {
     const hashes = [storedSession(0).hash, storedSession(0).hash];
     await redis.client.mset(Object.fromEntries(hashes.map((hash) => [sessionKey(hash), '1'])));
