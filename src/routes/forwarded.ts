@@ -54,7 +54,8 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
         context.upstreamMs = upstreamMs;
         metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000);
       },
-      ...(session && route.credential === 'session'
+      // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
+      ...(session?.tokens.refresh && route.credential === 'session'
         ? { onUnauthorized: () => refreshAfter401(parts, session, res) }
         : {}),
     });

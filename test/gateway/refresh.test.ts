@@ -472,6 +472,20 @@ describe('a 401 of Finvera’s', () => {
     expect(exchanges()).toBe(2);
   });
 
+  test('passes where there is no refresh token, and the session stays', async () => {
+    const headers = { 'Set-Cookie': 'DT_REFRESH_TOKEN=; Path=/; Max-Age=0' };
+    simulator.addFault({ fault: 'headers', headers, times: 1, match: { call: 'token' } });
+    const gateway = await start();
+    const browser = await loggedIn(gateway);
+    unauthorized(1);
+    const reply = await browser.fetch(EVENT);
+    expect(reply.status).toBe(401);
+    expect(json(reply)).toEqual({ error: { code: 401, message: 'Unauthorized', details: 'Access token refused' } });
+    expect(reply.setCookies).toEqual([]);
+    expect([exchanges(), simulator.requests('data').length]).toEqual([0, 1]);
+    expect((await browser.fetch(EVENT)).status).toBe(200);
+  });
+
   test('ends the session where the refresh is rejected', async () => {
     const gateway = await start();
     const browser = await loggedIn(gateway);
