@@ -51,6 +51,8 @@ export interface Gateway {
 
 const STORE_WAIT_MS = 2_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+/** More than a head may have: whether its target or its fields are too long shows only in one that was read (RFC 9112 §3). */
+const READ_HEAD_BYTES = 40 * 1024;
 /** How often slow ones are looked for: the most that the timeout is late. */
 const CHECK_CONNECTIONS_MS = 3_000;
 /** Longer than the idle time of common load balancers (60 s): the side that reuses a connection must not be the last to know. */
@@ -84,6 +86,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
+      maxHeaderSize: READ_HEAD_BYTES,
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_CONNECTIONS_MS,

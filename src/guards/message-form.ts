@@ -5,6 +5,8 @@ import { hasBeenHere } from '../kernel/via.ts';
 
 const HOST_FORM = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._~-]{1,255})(?::\d{1,5})?$/i;
 const MAX_HEADER_PAIRS = 200;
+/** Target and header fields together: as much as common servers read. */
+export const MAX_HEAD_BYTES = 16 * 1024;
 
 /** True for a host with or without a port, as a Host field may hold it. */
 export const isHost = (text: string): boolean => HOST_FORM.test(text);
@@ -19,16 +21,20 @@ export function formFault(req: IncomingMessage): FormFault | undefined {
   const { rawHeaders } = req;
   // Without a version there are no header fields (RFC 1945 §3.1), but Node reads them all the same.
   if (req.httpVersion === '0.9') return { kind: 'invalid_request', detail: 'HTTP/1.1 is spoken here.' };
+  let headBytes = req.url?.length ?? 0;
+  if (headBytes > MAX_HEAD_BYTES) return { kind: 'uri_too_long', detail: 'The request target is too long.' };
   if (rawHeaders.length > MAX_HEADER_PAIRS * 2)
     return { kind: 'headers_too_large', detail: 'There are too many header fields.' };
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
+    headBytes += name.length + (rawHeaders[i + 1] as string).length + 4; // the colon, the blank, the line's end
     if (name.length === 4 && name.toLowerCase() === 'host') {
       hosts += 1;
       if (!isHost(rawHeaders[i + 1] as string)) return { kind: 'invalid_request', detail: 'The Host is not valid.' };
     }
   }
+  if (headBytes > MAX_HEAD_BYTES) return { kind: 'headers_too_large', detail: 'The header fields are too large.' };
   if (hosts > 1 || (hosts === 0 && req.httpVersion === '1.1')) {
     return { kind: 'invalid_request', detail: 'There must be exactly one Host.' };
   }

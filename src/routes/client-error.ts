@@ -2,16 +2,28 @@
 import { randomUUID } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { GatewayError } from '../kernel/errors.ts';
+import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
 
-const KINDS: Readonly<Record<string, ConstructorParameters<typeof GatewayError>[0]>> = {
+const KINDS: Readonly<Record<string, ErrorKind>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
+/** Of a target that came in one packet, and that no head is read for any more. */
+const ENDLESS_TARGET = /^[A-Z]{3,10} [^\s]{16384}/;
+
+function kindOf({ code, rawPacket }: ClientError): ErrorKind {
+  if (code === 'HPE_HEADER_OVERFLOW' && rawPacket && ENDLESS_TARGET.test(rawPacket.toString('latin1')))
+    return 'uri_too_long';
+  return KINDS[code ?? ''] ?? 'invalid_request';
+}
+
+/** What Node tells of bytes that it cannot read; the packet is the last one only. */
+type ClientError = Error & { readonly code?: string; readonly rawPacket?: Buffer };
+
 /** @returns the status that was answered, or undefined where nobody is there to read one. */
-export function answerClientError(error: Error & { code?: string }, socket: Duplex): number | undefined {
+export function answerClientError(error: ClientError, socket: Duplex): number | undefined {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return undefined;
@@ -23,7 +35,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Dupl
     else socket.destroy();
     return undefined;
   }
-  const { kind, status } = refuseSocket(new GatewayError(KINDS[error.code ?? ''] ?? 'invalid_request'), socket);
+  const { kind, status } = refuseSocket(new GatewayError(kindOf(error)), socket);
   return kind === 'internal_error' ? undefined : status;
 }
 

@@ -11,7 +11,7 @@ import { corsHeaders, isPreflight, preflightHeaders } from '../guards/cors.ts';
 import { mayPass } from '../guards/cross-site.ts';
 import { formFault, isHost } from '../guards/message-form.ts';
 import { type Area, contextOf, type RequestContext, requesterOf, setContext } from '../guards/request-context.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
 import type { Audit } from '../observability/audit.ts';
 import { asFields } from '../observability/audit-reports.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -275,11 +275,13 @@ const notFound: RequestHandler = () => {
   throw new GatewayError('not_found');
 };
 
+/** A client that stopped sending, or sends more than anybody reads, gets its answer and no more chances on this connection. */
+const CLOSES: readonly ErrorKind[] = ['request_timeout', 'uri_too_long', 'headers_too_large'];
+
 /** Four parameters tell Express that this one is for errors. */
 const answerError: ErrorRequestHandler = (thrown, req, res, _next) => {
   const error = asGatewayError(thrown);
-  // A client that stopped sending gets its answer and no more chances on this connection.
-  if (error.kind === 'request_timeout') contextOf(res).answerHeaders.push('Connection', 'close');
+  if (CLOSES.includes(error.kind)) contextOf(res).answerHeaders.push('Connection', 'close');
   if (req.socket.destroyed) return;
   sendProblem(res, error);
 };

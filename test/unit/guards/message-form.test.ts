@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
-import { formFault } from '../../../src/guards/message-form.ts';
+import { formFault, MAX_HEAD_BYTES } from '../../../src/guards/message-form.ts';
 
 /** Node's view of a request: raw headers as given, the first of each name in `headers`. */
-function faultOf(rawHeaders: readonly string[], httpVersion = '1.1') {
+function faultOf(rawHeaders: readonly string[], httpVersion = '1.1', url = '/') {
   const headers: Record<string, string> = {};
   for (let i = 0; i < rawHeaders.length; i += 2)
     headers[(rawHeaders[i] ?? '').toLowerCase()] ??= rawHeaders[i + 1] ?? '';
-  return formFault({ rawHeaders, headers, httpVersion } as unknown as IncomingMessage)?.kind;
+  return formFault({ rawHeaders, headers, httpVersion, url } as unknown as IncomingMessage)?.kind;
 }
 
 describe('formFault', () => {
@@ -33,6 +33,16 @@ describe('formFault', () => {
     ['x'.repeat(256), 'invalid_request'],
   ])('does not take %j for a host', (host, kind) => {
     expect(faultOf(['Host', host])).toBe(kind);
+  });
+
+  test('tells a target that is too long from fields that are', () => {
+    const host = ['Host', 'a']; // nine bytes with what is between them
+    const target = (bytes: number) => '/'.padEnd(bytes, 'x');
+    expect(faultOf(host, '1.1', target(MAX_HEAD_BYTES - 9))).toBeUndefined();
+    expect(faultOf(host, '1.1', target(MAX_HEAD_BYTES - 8))).toBe('headers_too_large');
+    expect(faultOf(host, '1.1', target(MAX_HEAD_BYTES + 1))).toBe('uri_too_long');
+    expect(faultOf([...host, 'X', 'x'.repeat(MAX_HEAD_BYTES - 15)])).toBeUndefined();
+    expect(faultOf([...host, 'X', 'x'.repeat(MAX_HEAD_BYTES - 14)])).toBe('headers_too_large');
   });
 
   test('wants exactly one host', () => {
