@@ -1,4 +1,5 @@
 /** The parts that answer requests, built in order and wired: sessions, refresh, forwarding, guards, routes. No rule of its own, and no listener. */
+import { createUpstreamLimits } from './cache/upstream-limits.ts';
 import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
@@ -104,11 +105,13 @@ export function assemble(parts: AssemblyParts) {
   });
   const health = createHealth({ sessions, finveraUrl: settings.finveraUrl, isDraining });
   const sessionParts = { authenticate, coordinator, cookie };
-  const forwardParts = { ...sessionParts, forwarder, settings, metrics };
+  const limits = createUpstreamLimits(clock, channel);
+  const validateParts = { ...sessionParts, forwarder, settings, metrics, clock };
+  const forwardParts = { ...validateParts, limits };
   const forwards = new Map<string, Forward>(
     settings.routes.map((route) => [route.path, createForward(forwardParts, route)]),
   );
-  const forwardValidate = createForward(forwardParts, VALIDATE_ROUTE, VALIDATE_ROUTE.path);
+  const forwardValidate = createForward(validateParts, VALIDATE_ROUTE, VALIDATE_ROUTE.path);
   const app = createPipeline({
     settings,
     cookie,

@@ -54,7 +54,7 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
   });
   const pass = (headers: HeaderList) => {
     mode = 'passing';
-    request.onHead?.(upstreamMs);
+    request.onHead?.(upstreamMs, status, headers);
     writeHead(exchange, status, headers);
   };
   const settle401 = (verdict: UnauthorizedVerdict, headers: HeaderList) => {

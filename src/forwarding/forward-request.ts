@@ -26,7 +26,7 @@ export interface ForwardRequest {
   /** Called when the body is wanted, for `Expect: 100-continue`. */
   readonly onBodyWanted?: () => void;
   /** Called when the head of the answer passes: what is known of it must be told before the answer can end. */
-  readonly onHead?: (upstreamMs: number) => void;
+  readonly onHead?: (upstreamMs: number, status: number, headers: HeaderList) => void;
 }
 
 export type ForwardResult =

@@ -33,6 +33,7 @@ export interface Metrics {
   readonly sessionsEnded: Counter<'reason'>;
   readonly sessionsResealed: Counter<'outcome'>;
   readonly storeErrors: Counter;
+  readonly rateLimits: Counter<'event'>;
   readonly guardRefusals: Counter<'guard'>;
   /** 0 closed, 1 half-open, 2 open. */
   readonly breakerState: Gauge<'upstream'>;
@@ -99,6 +100,11 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     sessionsEnded: counter('sessions_ended_total', 'Sessions ended.', ['reason']),
     sessionsResealed: counter('sessions_resealed_total', 'Sessions sealed anew under the newest key.', ['outcome']),
     storeErrors: counter('store_errors_total', 'Operations the session store did not answer.', []),
+    rateLimits: counter(
+      'rate_limits_total',
+      "Finvera's 429: learned from an answer, or answered here until its Retry-After.",
+      ['event'],
+    ),
     breakerState: new Gauge({
       name: 'finvera_gateway_breaker_state',
       help: 'Circuit breaker: 0 closed, 1 half-open, 2 open.',

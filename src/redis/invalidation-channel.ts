@@ -26,6 +26,9 @@ export interface InvalidationChannel {
   onEvent(listener: (event: SessionEvent) => void): void;
   /** Called each time hearing begins (again): what happened in between was missed. */
   onHealthy(listener: () => void): void;
+  /** Tells every other instance that Finvera limits a credential for so long. Nobody waits for it, and it may get lost. */
+  tellLimited(tag: string, forMs: number): void;
+  onLimited(listener: (tag: string, forMs: number) => void): void;
   close(): void;
 }
 
@@ -41,6 +44,7 @@ export function createInvalidationChannel(
   const echo = echoChannel(randomBytes(9).toString('base64url'));
   const eventListeners: ((event: SessionEvent) => void)[] = [];
   const healthyListeners: (() => void)[] = [];
+  const limitListeners: ((tag: string, forMs: number) => void)[] = [];
   let echoedAt = Number.NEGATIVE_INFINITY;
   let wasHealthy = false;
 
@@ -66,8 +70,14 @@ export function createInvalidationChannel(
     );
   };
 
+  const hearLimit = (message: string) => {
+    const [tag = '', forMs = ''] = message.slice(LIMITED.length).split(' ');
+    if (/^\d{1,9}$/.test(forMs)) for (const listener of limitListeners) listener(tag, Number(forMs));
+  };
+
   subscriber.on('message', (channel: string, message: string) => {
     if (channel === echo) return onEcho(Number(message));
+    if (message.startsWith(LIMITED)) return hearLimit(message);
     for (const event of parseEvents(channel, message)) for (const listener of eventListeners) listener(event);
   });
   subscriber.on('close', () => lost('closed'));
@@ -87,6 +97,10 @@ export function createInvalidationChannel(
     isHealthy,
     onEvent: (listener) => void eventListeners.push(listener),
     onHealthy: (listener) => void healthyListeners.push(listener),
+    tellLimited(tag, forMs) {
+      publisher.publish(EVENTS_CHANNEL, `${LIMITED}${tag} ${Math.ceil(forMs)}`).catch(() => undefined);
+    },
+    onLimited: (listener) => void limitListeners.push(listener),
     close() {
       clearInterval(timer);
       subscriber.disconnect();
@@ -94,6 +108,8 @@ export function createInvalidationChannel(
   };
 }
 
+/** Begins what is told of limits, on the channel of the sessions' events: `limited <tag> <ms>`. */
+const LIMITED = 'limited ';
 const TRACKING_CHANNEL = '__redis__:invalidate';
 
 /**
@@ -131,5 +147,13 @@ function parseEvents(channel: string, message: string): SessionEvent[] {
 
 /** For the memory store: one process hears itself by other means. */
 export function createLocalChannel(): InvalidationChannel {
-  return { isHealthy: () => true, onEvent: () => undefined, onHealthy: () => undefined, close: () => undefined };
+  const nothing = () => undefined;
+  return {
+    isHealthy: () => true,
+    onEvent: nothing,
+    onHealthy: nothing,
+    tellLimited: nothing,
+    onLimited: nothing,
+    close: nothing,
+  };
 }

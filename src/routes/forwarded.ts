@@ -1,27 +1,33 @@
 /** Forwards what a route names: method, session, fresh token, then the forwarder. */
 import type { Request, Response } from 'express';
+import type { UpstreamLimits } from '../cache/upstream-limits.ts';
 import type { RouteSettings, Settings } from '../config/settings.ts';
 import type { ForwardTarget, UnauthorizedVerdict } from '../forwarding/forward-request.ts';
 import type { HttpForwarder } from '../forwarding/http-forwarder.ts';
 import { contextOf } from '../guards/request-context.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Session } from '../session/session.ts';
 import { sendBody } from './answer.ts';
 import { sendContinue } from './expect-continue.ts';
 import { freshSession, type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
+import { learnLimit, limitTagOf, refuseWhileLimited } from './upstream-limit.ts';
 
 export interface ForwardedParts extends RefreshedSessionParts {
   readonly forwarder: HttpForwarder;
   readonly settings: Pick<Settings, 'finveraApiKey' | 'finveraHeadersTimeout' | 'finveraBodyTimeout' | 'maxBodyBytes'>;
   readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Absent where Finvera is asked whatever it said of the rate. */
+  readonly limits?: UpstreamLimits;
 }
 
 export type Forward = (req: Request, res: Response) => Promise<void>;
 
 /** @param fixedPath the upstream path, where it is not the request's own. */
 export function createForward(parts: ForwardedParts, route: RouteSettings, fixedPath?: string): Forward {
-  const { forwarder, settings, metrics } = parts;
+  const { forwarder, settings, metrics, limits, clock } = parts;
   return async (req, res) => {
     const method = req.method;
     if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
@@ -29,6 +35,7 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
       return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
     const context = contextOf(res);
     const session = route.credential === 'none' ? undefined : await freshSession(parts, req, res);
+    if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
     const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
     const target: ForwardTarget = {
       path: (fixedPath ?? context.path.raw) + query,
@@ -50,8 +57,9 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
       answerHeaders: context.answerHeaders,
       ...(route.credential === 'api-key' && settings.finveraApiKey ? { apiKey: settings.finveraApiKey.reveal() } : {}),
       onBodyWanted: () => sendContinue(req, res),
-      onHead: (upstreamMs) => {
+      onHead: (upstreamMs, status, headers) => {
         context.upstreamMs = upstreamMs;
+        if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
         metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000);
       },
       // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
