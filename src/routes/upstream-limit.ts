@@ -29,7 +29,7 @@ export function refuseWhileLimited(
 }
 
 /** The field of draft-ietf-httpapi-ratelimit-headers-11: nothing remains, and new quota comes not before Retry-After. */
-export function rateLimitField(waitMs: number): string {
+function rateLimitField(waitMs: number): string {
   return `"finvera";r=0;t=${Math.max(1, Math.ceil(waitMs / 1_000))}`;
 }
 
