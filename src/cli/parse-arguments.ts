@@ -1,5 +1,7 @@
 /** Reads the command line of `node dist/main.js`. Pure: it runs nothing and prints nothing. */
 import { suggestion } from '../config/near-miss.ts';
+import { commandSummary, OPERATOR_COMMAND_NAMES } from './operator-commands.ts';
+import { beginsOperatorCommand, type OperatorParsing, parseOperatorCommand } from './parse-operator-command.ts';
 
 /** Every flag, in the order of the usage. */
 export const FLAGS = {
@@ -15,7 +17,9 @@ export type Arguments =
   | { readonly kind: 'start' }
   | { readonly kind: 'command'; readonly flag: Flag }
   | { readonly kind: 'verify-audit'; readonly files: readonly string[]; readonly checkpoints: readonly Checkpoint[] }
-  | { readonly kind: 'invalid'; readonly problem: string };
+  | OperatorParsing;
+
+const COMMANDS: readonly string[] = [...OPERATOR_COMMAND_NAMES, 'audit verify'];
 
 /** A line of the audit trail that was written down elsewhere. */
 export interface Checkpoint {
@@ -23,14 +27,16 @@ export interface Checkpoint {
   readonly mac: string;
 }
 
-/** @param argv what follows `node dist/main.js`. One flag at most, or the command `audit verify`. */
+/** @param argv what follows `node dist/main.js`. One flag at most, or a command. */
 export function parseArguments(argv: readonly string[]): Arguments {
   if (argv[0] === 'audit') return parseAudit(argv.slice(1));
+  if (beginsOperatorCommand(argv)) return parseOperatorCommand(argv);
   const unknown = argv.find((argument) => !isFlag(argument) && argument !== '-h');
   if (unknown !== undefined) {
     // What follows `=`, or stands there bare, may be a secret that was meant for a variable: it is not repeated.
     const name = unknown.startsWith('-') ? unknown.replace(/=.*/s, '') : undefined;
-    if (name === undefined) return { kind: 'invalid', problem: 'there are flags only, no arguments.' };
+    if (name === undefined)
+      return { kind: 'invalid', problem: `there is no such command.${suggestion(unknown, COMMANDS)}` };
     return { kind: 'invalid', problem: `unknown flag ${name}.${suggestion(name, Object.keys(FLAGS))}` };
   }
   const [first, ...more] = argv;
@@ -40,6 +46,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
 }
 
 function parseAudit([command, ...rest]: readonly string[]): Arguments {
+  if (rest.includes('--help') || rest.includes('-h')) return { kind: 'command', flag: '--help' };
   if (command !== 'verify') return { kind: 'invalid', problem: 'audit has one command: verify.' };
   const files: string[] = [];
   const checkpoints: Checkpoint[] = [];
@@ -70,12 +77,16 @@ export function usage(): string {
   const flags = Object.entries(FLAGS).map(([flag, does]) => `  ${flag.padEnd(width)}  ${does}`);
   return [
     'Usage: node dist/main.js [flag]',
+    '       node dist/main.js COMMAND [--help]',
     '       node dist/main.js audit verify FILE… [--checkpoint SEQ:MAC]…',
     '',
     'Starts the Finvera gateway. Settings come from environment variables, a YAML file named by GATEWAY_CONFIG',
     'and the defaults in config/gateway.yaml; docs/configuration.md describes each.',
     '',
     ...flags,
+    '',
+    'Commands work on the same settings and the same Redis as the gateway; COMMAND --help has examples:',
+    ...commandSummary(),
     '',
     'audit verify reads audit files, oldest first, and names every line that is missing, changed or moved',
     '(exit 0: none, 1: some, 2: cannot tell). It needs SESSION_KEYS or SESSION_KEYS_FILE with the keys of that time.',

@@ -1,22 +1,11 @@
 /** The operator's commands: prints and says the exit code. It starts no gateway: that is for `main.ts`, where no flag is given. */
 import { readFileSync } from 'node:fs';
-import { type LoadedSettings, type LoadOptions, loadSettings } from '../config/load.ts';
+import { type LoadedSettings, loadSettings } from '../config/load.ts';
+import { type CommandOptions, DONE, NOT_DONE, NOT_UNDERSTOOD } from './command-options.ts';
+import { helpOf } from './operator-commands.ts';
 import { type Flag, parseArguments, usage } from './parse-arguments.ts';
 import { printSettings } from './print-settings.ts';
 import { verifyAudit } from './verify-audit.ts';
-
-export interface CommandOptions extends LoadOptions {
-  readonly stdout: Output;
-  readonly stderr: Output;
-}
-
-/** As much of a stream as a command needs. */
-export interface Output {
-  write(text: string): unknown;
-}
-
-const INVALID_SETTINGS = 1;
-const INVALID_USAGE = 2;
 
 /**
  * @param argv what follows `node dist/main.js`.
@@ -26,8 +15,18 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   const parsed = parseArguments(argv);
   if (parsed.kind === 'start') return undefined;
   if (parsed.kind === 'invalid') {
-    options.stderr.write(`${parsed.problem}\n\n${usage()}`);
-    return INVALID_USAGE;
+    const help = 'command' in parsed && parsed.command ? helpOf(parsed.command) : usage();
+    options.stderr.write(`${parsed.problem}\n\n${help}`);
+    return NOT_UNDERSTOOD;
+  }
+  if (parsed.kind === 'operator-help') {
+    options.stdout.write(helpOf(parsed.command));
+    return DONE;
+  }
+  if (parsed.kind === 'operator') {
+    // Only now: a gateway that starts has no use for them.
+    const { runOperatorCommand } = await import('./run-operator-command.ts');
+    return await runOperatorCommand(parsed.arguments, options);
   }
   if (parsed.kind === 'verify-audit') return await verifyAudit(parsed, options);
   return COMMANDS[parsed.flag](options);
@@ -38,11 +37,11 @@ const COMMANDS: Readonly<Record<Flag, (options: CommandOptions) => number>> = {
   '--print-config': (options) => withSettings(options, (loaded) => options.stdout.write(printSettings(loaded))),
   '--version': ({ stdout }) => {
     stdout.write(`${packageVersion()}\n`);
-    return 0;
+    return DONE;
   },
   '--help': ({ stdout }) => {
     stdout.write(usage());
-    return 0;
+    return DONE;
   },
 };
 
@@ -52,9 +51,9 @@ type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
 function withSettings(options: CommandOptions, print: (loaded: ValidSettings) => void): number {
   const loaded = loadSettings(options);
   options.stderr.write(describeFindings(loaded));
-  if (loaded.kind === 'invalid') return INVALID_SETTINGS;
+  if (loaded.kind === 'invalid') return NOT_DONE;
   print(loaded);
-  return 0;
+  return DONE;
 }
 
 /** One line for each problem and warning; also what a start that fails prints. */

@@ -8,7 +8,11 @@ const FORCED_EXIT = 130;
 
 export async function startProcess(): Promise<void> {
   const { argv, stdout, stderr } = process;
-  const exitCode = await runCommand(argv.slice(2), { stdout, stderr });
+  const exitCode = await runCommand(argv.slice(2), {
+    stdout,
+    stderr,
+    ...(process.stdin.isTTY === true ? { confirm: askTerminal } : {}),
+  });
   if (exitCode !== undefined) {
     process.exitCode = exitCode;
     return;
@@ -43,6 +47,19 @@ export async function startProcess(): Promise<void> {
   } catch (error) {
     stderr.write(`finvera-gateway cannot listen: ${error instanceof Error ? error.message : 'unknown reason'}\n`);
     process.exit(1);
+  }
+}
+
+/** True only for a whole `yes`. */
+async function askTerminal(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await lines.question(question)).trim().toLowerCase() === 'yes';
+  } catch {
+    return false; // Ctrl-C or Ctrl-D
+  } finally {
+    lines.close();
   }
 }
 

@@ -1,22 +1,19 @@
 /** `audit verify`: reads audit files and prints what is wrong with them. What is wrong is decided in `audit-verification.ts`. */
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import { type LoadOptions, loadSessionKeys } from '../config/load.ts';
+import { loadSessionKeys } from '../config/load.ts';
 import { type AuditFindings, createAuditVerification } from '../observability/audit-verification.ts';
+import type { CommandOptions } from './command-options.ts';
 import type { Checkpoint } from './parse-arguments.ts';
 
 const SOUND = 0;
 const TAMPERED = 1;
 const CANNOT_TELL = 2;
 
-interface Output {
-  write(text: string): unknown;
-}
-
 /** @returns the exit code. */
 export async function verifyAudit(
   { files, checkpoints }: { readonly files: readonly string[]; readonly checkpoints: readonly Checkpoint[] },
-  options: LoadOptions & { readonly stdout: Output; readonly stderr: Output },
+  options: CommandOptions,
 ): Promise<number> {
   const loaded = loadSessionKeys(options);
   if (loaded.kind === 'invalid') {

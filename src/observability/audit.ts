@@ -42,6 +42,8 @@ export interface AuditFields {
   readonly origin?: string | undefined;
   readonly count?: number | undefined;
   readonly kids?: string | undefined;
+  /** The account on the machine that an operator's command ran under. */
+  readonly operator?: string | undefined;
 }
 
 export interface Audit {

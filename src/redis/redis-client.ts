@@ -116,7 +116,7 @@ function openCluster(address: RedisAddress, extra: Extra): Cluster {
 }
 
 /** Waits until the connection can take commands, at most `limitMs`; false where it could not. */
-export function whenReady(connection: RedisConnection, limitMs: number): Promise<boolean> {
+export function whenReady(connection: Redis | Cluster, limitMs: number): Promise<boolean> {
   if (connection.status === 'ready') return Promise.resolve(true);
   return new Promise((resolve) => {
     const settle = (ready: boolean) => {

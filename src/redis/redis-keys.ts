@@ -22,6 +22,9 @@ export const THROTTLE_PREFIX = `${PREFIX}:throttle`;
 /** What all keys of sessions begin with. */
 export const SESSION_KEY_PREFIX = `${PREFIX}:{`;
 
+/** Every session's key, as a pattern for SCAN. */
+export const SESSION_KEY_PATTERN = `${PREFIX}:{*}:session`;
+
 const SESSION_KEY_FORM = new RegExp(`^${PREFIX}:\\{([^}]+)\\}:session$`);
 
 /** @returns the hash in a session's key; undefined for other keys. */

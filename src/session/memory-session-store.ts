@@ -84,6 +84,10 @@ export function createMemorySessionStore(clock: Clock): SessionStore {
       if (!entry || (onlyVersion !== undefined && entry.session.version !== onlyVersion)) return false;
       return entries.delete(hash);
     },
+    async *all() {
+      const found = [...entries.keys()].flatMap((hash) => alive(hash)?.session ?? []);
+      if (found.length > 0) yield found.map((session) => ({ hash: session.hash, session }));
+    },
     async listByUser(userId) {
       return ofUser(userId);
     },

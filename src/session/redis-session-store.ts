@@ -1,10 +1,17 @@
 /** Sessions in Redis: one hash a session, one sorted set a user. Holds seals and what listing needs, never a token. */
 import { type RedisConnection, storeOperation } from '../redis/redis-client.ts';
-import { EVENTS_CHANNEL, sessionKey, userSessionsKey } from '../redis/redis-keys.ts';
+import {
+  EVENTS_CHANNEL,
+  hashOfSessionKey,
+  SESSION_KEY_PATTERN,
+  sessionKey,
+  userSessionsKey,
+} from '../redis/redis-keys.ts';
 import { createReplicaWait } from '../redis/replica-wait.ts';
+import { scanKeys } from '../redis/scan-keys.ts';
 import type { ForcedRefresh } from './session.ts';
 import { isSessionHash, type SessionHash } from './session-id.ts';
-import type { SessionStore, StoredSession } from './session-store.ts';
+import type { FoundSession, SessionStore, StoredSession } from './session-store.ts';
 
 /** The field m: what listing needs, in short names. */
 interface StoredMeta {
@@ -15,13 +22,27 @@ interface StoredMeta {
   readonly a: string;
 }
 
+const FIELDS = ['v', 'l', 'x', 'm', 's', 'f'] as const;
+
 const formatForced = (forced: ForcedRefresh | undefined): string => (forced ? `${forced.at} ${forced.outcome}` : '');
 
 /** The connection stays the caller's: `close` leaves it open. */
 export function createRedisSessionStore(redis: RedisConnection): SessionStore {
   const replicated = createReplicaWait(redis);
   const read = async (hash: SessionHash): Promise<StoredSession | undefined> =>
-    parseStored(hash, (await redis.hmget(sessionKey(hash), 'v', 'l', 'x', 'm', 's', 'f')) as (string | null)[]);
+    parseStored(hash, (await redis.hmget(sessionKey(hash), ...FIELDS)) as (string | null)[]);
+
+  /** One that somebody else's hand has spoilt must not keep the others from being seen. */
+  const find = async (hash: SessionHash): Promise<FoundSession> => {
+    try {
+      const session = await read(hash);
+      return session ? { hash, session } : { hash };
+    } catch (error) {
+      const isSpoilt = error instanceof SyntaxError || (error as Error).message.startsWith('WRONGTYPE');
+      if (isSpoilt) return { hash };
+      throw error;
+    }
+  };
 
   /** Index entries outlive sessions that expired: they are taken out when somebody looks. */
   const listByUser = async (userId: string): Promise<StoredSession[]> => {
@@ -95,6 +116,15 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
         await redis.zrem(userSessionsKey(userId), hash);
         return true;
       }),
+    async *all() {
+      const batches = scanKeys(redis, SESSION_KEY_PATTERN);
+      while (true) {
+        const { done, value } = await storeOperation(() => batches.next());
+        if (done) return;
+        const hashes = value.map((key) => hashOfSessionKey(key) ?? '').filter(isSessionHash);
+        yield await storeOperation(() => Promise.all(hashes.map(find)));
+      }
+    },
     listByUser: (userId) => storeOperation(() => listByUser(userId)),
     ping: () =>
       storeOperation(async () => {

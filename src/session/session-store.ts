@@ -14,6 +14,13 @@ export interface StoredSession extends SessionMeta {
   readonly forced?: ForcedRefresh;
 }
 
+/** A session that a walk over the store came by. */
+export interface FoundSession {
+  readonly hash: SessionHash;
+  /** Absent where it ended meanwhile, or cannot be read. */
+  readonly session?: StoredSession;
+}
+
 export interface SealWrite {
   /** The version the writer read. */
   readonly version: number;
@@ -51,6 +58,11 @@ export interface SessionStore {
    * @param onlyVersion removes it only while its version is still this one: a verdict on old tokens must not end new ones.
    */
   end(session: Pick<StoredSession, 'hash' | 'userId'>, reason: EndReason, onlyVersion?: number): Promise<boolean>;
+  /**
+   * Every session there is, in no order, some at a time. One that begins or ends meanwhile may come or not; none comes
+   * with what it holds where that cannot be read. For operators: it looks at everything.
+   */
+  all(): AsyncIterable<readonly FoundSession[]>;
   /** The user's living sessions, oldest first. */
   listByUser(userId: string): Promise<readonly StoredSession[]>;
   /** Resolves where the store answers. */

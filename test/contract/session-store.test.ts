@@ -63,6 +63,12 @@ function redisImplementation(): Implementation {
   };
 }
 
+async function allOf(store: SessionStore) {
+  const found = [];
+  for await (const batch of store.all()) found.push(...batch);
+  return found;
+}
+
 /** Far from the edge, so that the milliseconds a real Redis takes do not matter. */
 const A_LITTLE = MINUTE;
 
@@ -330,6 +336,24 @@ describe.each([memory, redisImplementation()])('the session store: $name', (impl
     });
   });
 
+  describe('walking over all', () => {
+    test('comes by the sessions of every user, and by no dead one', async () => {
+      const sessions = await Promise.all(
+        ['user-1', 'user-1', 'user-2'].map((userId) => create(sessionAt(0, { userId }))),
+      );
+      await create(sessionAt(0), MINUTE);
+      await store.end(await create(sessionAt(0)), 'logout');
+      await subject.passes(2 * MINUTE);
+      const found = await allOf(store);
+      expect(found).toHaveLength(3);
+      expect(found).toEqual(expect.arrayContaining(sessions.map((session) => ({ hash: session.hash, session }))));
+    });
+
+    test('finds nothing where there is nothing', async () => {
+      expect(await allOf(store)).toEqual([]);
+    });
+  });
+
   describe('the limit of sessions a user', () => {
     test('ends the oldest when one more begins, and tells which', async () => {
       const old = await create(sessionAt(3), HOUR, 2);
@@ -485,6 +509,21 @@ describe('the redis session store alone', () => {
     listener.disconnect();
   });
 
+  test('walks over sessions that somebody else has spoilt, without what they hold', async () => {
+    const store = createRedisSessionStore(connection);
+    const [whole, spoilt, other] = [storedSession(Date.now()), storedSession(Date.now()), storedSession(Date.now())];
+    for (const session of [whole, spoilt]) await store.create(session, HOUR, 20);
+    await redis.client.hset(`finvera:{${spoilt.hash}}:session`, 'm', '{');
+    await redis.client.set(`finvera:{${other.hash}}:session`, 'no hash');
+    await redis.client.set('finvera:{not-a-hash}:session', 'x');
+    const found = await allOf(store);
+    expect(found).toHaveLength(3);
+    expect(found).toEqual(
+      expect.arrayContaining([{ hash: whole.hash, session: whole }, { hash: spoilt.hash }, { hash: other.hash }]),
+    );
+    await redis.client.flushall();
+  });
+
   test('says store_unavailable for every call while redis is gone, and works again afterwards', async () => {
     const ownRedis = await startRedis();
     const ownConnection = await connectTo(ownRedis);
@@ -500,6 +539,7 @@ describe('the redis session store alone', () => {
       () => store.noteForced(session.hash, { at: 1, outcome: 'refreshed' }),
       () => store.end(session, 'logout'),
       () => store.listByUser(session.userId),
+      () => allOf(store),
       () => store.ping(),
     ];
     for (const call of calls)

@@ -52,5 +52,6 @@ export function createFaultySessionStore(inner: SessionStore): FaultySessionStor
       return { reached: reached.promise, release: released.resolve };
     },
     ...guardedStore,
+    all: inner.all,
   };
 }

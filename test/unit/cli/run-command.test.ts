@@ -47,10 +47,12 @@ describe('the command line', () => {
   test.each([
     [['--chekc-config'], /^unknown flag --chekc-config\. Did you mean --check-config\?\n\nUsage:/],
     [['--port=3000'], /^unknown flag --port\.\n\nUsage:/],
-    [['start'], /^there are flags only, no arguments\.\n\nUsage:/],
+    [['start'], /^there is no such command\.\n\nUsage:/],
+    [['session'], /^there is no such command\.\n\nUsage:/],
+    [['docter'], /^there is no such command\. Did you mean doctor\?\n\nUsage:/],
     [['--help', '--version'], /^one flag at a time, please\.\n\nUsage:/],
     [['--constructor'], /^unknown flag --constructor\./],
-    [['constructor'], /^there are flags only/],
+    [['constructor'], /^there is no such command/],
   ])('answers %j with the usage on stderr and exit code 2', async (argv, message) => {
     const { code, stdout, stderr } = await run(argv);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -1,0 +1,93 @@
+/** Reads the arguments of an operator's command against its form. Pure: it runs nothing and prints nothing. */
+import { parseArgs } from 'node:util';
+import { suggestion } from '../config/near-miss.ts';
+import { type CommandForm, formOf, OPERATOR_COMMAND_NAMES, type OperatorCommand } from './operator-commands.ts';
+
+/** What was asked for; flags that the command does not have are unset. */
+export interface OperatorArguments {
+  readonly command: OperatorCommand;
+  readonly id?: string;
+  readonly user?: string;
+  readonly all: boolean;
+  readonly yes: boolean;
+  readonly json: boolean;
+}
+
+export type OperatorParsing =
+  | { readonly kind: 'operator'; readonly arguments: OperatorArguments }
+  | { readonly kind: 'operator-help'; readonly command: OperatorCommand }
+  | { readonly kind: 'invalid'; readonly problem: string; readonly command?: OperatorCommand };
+
+/** The first words of commands. */
+const GROUPS = new Set(OPERATOR_COMMAND_NAMES.map((name) => name.split(' ')[0] ?? ''));
+
+/** True where what follows is a command of this kind, however it goes on. */
+export function beginsOperatorCommand(argv: readonly string[]): boolean {
+  return GROUPS.has(argv[0] ?? '');
+}
+
+export function parseOperatorCommand(argv: readonly string[]): OperatorParsing {
+  const command = OPERATOR_COMMAND_NAMES.find((name) => name.split(' ').every((word, i) => argv[i] === word));
+  if (command === undefined) return { kind: 'invalid', problem: unknownCommand(argv) };
+  const form = formOf(command);
+  const invalid = (problem: string): OperatorParsing => ({ kind: 'invalid', problem, command });
+  const rest = argv.slice(command.split(' ').length);
+  if (rest.includes('--help') || rest.includes('-h')) return { kind: 'operator-help', command };
+
+  const options = Object.entries(form.flags).map(([name, { takes }]) => [name, { type: takes ? 'string' : 'boolean' }]);
+  const { tokens } = parseArgs({
+    args: [...rest],
+    options: Object.fromEntries(options) as Record<string, { type: 'string' | 'boolean' }>,
+    strict: false, // its own errors repeat values, which may be secrets
+    tokens: true,
+  });
+  const given = new Map<string, string | true>();
+  const ids: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'positional') ids.push(token.value);
+    if (token.kind !== 'option') continue;
+    const problem = flagProblem(form, token.name, token.rawName, token.value);
+    if (problem !== undefined) return invalid(problem);
+    given.set(token.name, token.value ?? true);
+  }
+  if (ids.length > (form.takesId ? 1 : 0))
+    return invalid(form.takesId ? 'one ID at a time, please.' : 'it takes no argument.');
+  const [id] = ids;
+  const user = given.get('user');
+  const parsed: OperatorArguments = {
+    command,
+    ...(id === undefined ? {} : { id }),
+    ...(typeof user === 'string' ? { user } : {}),
+    all: given.has('all'),
+    yes: given.has('yes'),
+    json: given.has('json'),
+  };
+  const problem = targetProblem(parsed, form);
+  return problem === undefined ? { kind: 'operator', arguments: parsed } : invalid(problem);
+}
+
+function unknownCommand([group = '', word = '']: readonly string[]): string {
+  const siblings = OPERATOR_COMMAND_NAMES.filter((name) => name.startsWith(`${group} `));
+  const hint = suggestion(`${group} ${word}`, siblings, ` There are: ${siblings.join(', ')}.`);
+  return `${group} has no such command.${hint}`;
+}
+
+function flagProblem(form: CommandForm, name: string, rawName: string, value: string | undefined): string | undefined {
+  if (!Object.hasOwn(form.flags, name)) {
+    const known = Object.keys(form.flags).map((each) => `--${each}`);
+    return `unknown flag ${rawName}.${suggestion(rawName, known)}`;
+  }
+  const { takes } = form.flags[name] ?? {};
+  if (takes && (value === undefined || value === '' || value.startsWith('--')))
+    return `--${name} needs a value: ${takes}.`;
+  return !takes && value !== undefined ? `--${name} takes no value.` : undefined;
+}
+
+/** Which sessions are meant must be said, and said once. */
+function targetProblem({ command, id, user, all }: OperatorArguments, form: CommandForm): string | undefined {
+  const ways = [...(form.takesId ? ['ID'] : []), ...['user', 'all'].filter((name) => Object.hasOwn(form.flags, name))];
+  if (ways.length === 0) return undefined;
+  const said = [id !== undefined, user !== undefined, all].filter(Boolean).length;
+  const written = ways.map((way) => ({ ID: 'ID', user: '--user ID', all: '--all' })[way]).join(' or ');
+  return said === 1 ? undefined : `${command} needs ${ways.length === 1 ? written : `one of ${written}`}.`;
+}
