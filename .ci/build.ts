@@ -1,8 +1,9 @@
-/** Builds `dist/`: the compiled sources, nothing else. The old one is in place until the new one is whole. */
+/** Builds `dist/`: the compiled sources and the browser client in one file. The old one is in place until the new one is whole. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleClient } from './bundle-client.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -15,6 +16,7 @@ const { status } = spawnSync(
   { cwd: root, stdio: 'inherit' },
 );
 if (status === 0) {
+  bundleClient(join(fresh, 'client/bundle.js'));
   const old = `${fresh}-old`;
   rmSync(old, { recursive: true, force: true });
   try {

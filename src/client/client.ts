@@ -1,105 +1,145 @@
-/** The browser's side of the gateway: log in, ask who is there, call, log out. It holds no token; there is none to hold. */
+/** The browser's side of the gateway: log in, ask who is there, call, stream, log out. It holds no token; there is none to hold. */
+import type { ListedSession, SessionAnswer } from './answers.ts';
+import { scope } from './browser-scope.ts';
+import { createEmitter } from './emitter.ts';
+import { GatewayError, invalidUse, isSignedOut } from './gateway-error.ts';
+import { createSend, readJson } from './send.ts';
+import { createSessionWatch, type SessionEventMap } from './session-watch.ts';
+import { type GatewayStream, openStream } from './stream.ts';
 
-/** Every problem the gateway reports, by its `code`. */
-export class GatewayError extends Error {
-  readonly code: string;
-  readonly status: number;
-  readonly requestId: string | undefined;
-
-  constructor(code: string, status: number, message: string, requestId?: string) {
-    super(message);
-    this.name = 'GatewayError';
-    this.code = code;
-    this.status = status;
-    this.requestId = requestId;
-  }
-}
-
-export interface GatewayUser {
-  readonly user_id: string;
-  readonly email: string;
-  readonly username: string;
-  readonly licensing_tier_id: string;
-}
-
-/** Seconds from now. */
-export interface GatewaySession {
-  readonly created_at: string;
-  readonly expires_in: number;
-  readonly idle_expires_in: number;
-  readonly access_token_expires_in: number;
-}
-
-export interface SessionAnswer {
-  readonly user: GatewayUser;
-  readonly session: GatewaySession;
-}
-
-export interface ListedSession {
-  readonly id: string;
-  readonly current: boolean;
-  readonly created_at: string;
-  readonly last_seen_at: string;
-  readonly ip: string;
-  readonly user_agent: string;
-}
+export type { GatewaySession, GatewayUser, ListedSession, SessionAnswer } from './answers.ts';
+export { type ClientErrorCode, GatewayError, type GatewayErrorCode, type ServerErrorCode } from './gateway-error.ts';
+export type { SessionEventMap } from './session-watch.ts';
+export type { GatewayStream, StreamEventMap, StreamState } from './stream.ts';
 
 export interface GatewayClient {
+  /**
+   * Logs in, and makes sure that the browser kept the cookie.
+   * @throws GatewayError `login_rejected`, `too_many_attempts`, `cookie_refused`, …
+   */
   login(email: string, password: string): Promise<SessionAnswer>;
+  /** Ends the session. Done, too, where there was none. */
   logout(): Promise<void>;
-  /** @returns undefined where nobody is logged in. */
+  /** Who is logged in, and for how long; counts as the user's activity. @returns undefined where nobody is. */
   session(): Promise<SessionAnswer | undefined>;
+  /** All sessions of this user. */
   sessions(): Promise<readonly ListedSession[]>;
+  /** Ends one of them: on another device, or this one. */
   endSession(id: string): Promise<void>;
-  /** `fetch` of a path of the gateway's, with the cookie; problems of the gateway's become GatewayError. */
-  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /**
+   * In place of the global `fetch`, for the gateway's addresses: with the cookie, and as it is in all else. Answers of
+   * Finvera's, errors too, are the caller's; problems of the gateway's are thrown. A GET is sent once more where the
+   * gateway answers 503 and says when (`Retry-After`, at most 3 s); nothing else is.
+   * @throws GatewayError
+   */
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
+  /** Opens Finvera's stream. @param options.query goes along in the address. */
+  stream(options?: { readonly query?: Readonly<Record<string, string>> }): GatewayStream;
+  /** Hears what happens to the session, in whatever tab it happens. @returns what takes the listener off again. */
+  on<Name extends keyof SessionEventMap>(name: Name, listener: (value: SessionEventMap[Name]) => void): () => void;
+  /** Ends connections and listening, not the session. The page's end does the same. */
+  close(): void;
 }
 
-/** @param options.baseUrl the gateway's origin; default: the page's own. */
-export function createGatewayClient({ baseUrl = '' }: { readonly baseUrl?: string } = {}): GatewayClient {
-  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    if (!path.startsWith('/') || path.startsWith('//')) throw new TypeError('path must begin with one slash');
-    const headers = new Headers(init.headers);
-    headers.set('X-CSRF', '1');
-    let response: Response;
+const COOKIE_REFUSED =
+  'The login succeeded, but this browser did not keep the session cookie. A Secure cookie needs https ' +
+  '(Safari: on localhost too): use https, or set COOKIE_SECURE=false at the gateway while developing. ' +
+  'From another site than the gateway, it needs COOKIE_SAMESITE=None and a browser that allows it.';
+
+/**
+ * @param options.baseUrl the gateway's origin. Default: the page's own.
+ * @throws GatewayError `invalid_use` where it is no origin.
+ */
+export function createGatewayClient({ baseUrl }: { readonly baseUrl?: string } = {}): GatewayClient {
+  const { origin, href } = readBase(baseUrl);
+  const emitter = createEmitter<SessionEventMap>();
+  const send = createSend({ origin, href });
+  const call = (path: string, init?: RequestInit) => send(origin + path, init);
+  const ask = async () => await readJson<SessionAnswer>(await call('/bff/session?slide=false'));
+  const watch = createSessionWatch({ origin, emitter, ask });
+  const streams = new Set<GatewayStream>();
+
+  /** Whoever is told that the session is over tells the rest of the page. */
+  const noticing = async <T>(work: Promise<T>): Promise<T> => {
     try {
-      response = await fetch(baseUrl + path, { ...init, headers, credentials: 'include' });
-    } catch (cause) {
-      if (init.signal?.aborted) throw cause;
-      throw new GatewayError('network_error', 0, 'The gateway cannot be reached.');
+      return await work;
+    } catch (error) {
+      if (isSignedOut(error)) watch.signedOut(error.code);
+      throw error;
     }
-    if (response.headers.get('content-type')?.startsWith('application/problem+json')) {
-      const problem = (await response.json()) as { code: string; detail: string; request_id: string };
-      throw new GatewayError(problem.code, response.status, problem.detail, problem.request_id);
-    }
-    return response;
   };
-  const json = async <T>(path: string, init?: RequestInit) => (await (await send(path, init)).json()) as T;
 
   return {
-    login(email, password) {
-      if (!email || !password) throw new TypeError('login needs an email and a password');
-      return json('/bff/login', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ email, password }),
+    async login(email, password) {
+      if (!isText(email) || !isText(password)) throw invalidUse('login needs an email and a password.');
+      const answer = await readJson<SessionAnswer>(
+        await call('/bff/login', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ email, password }),
+        }),
+      );
+      await ask().catch((cause) => {
+        // An answer that does not come says nothing about the cookie.
+        if (isSignedOut(cause)) throw new GatewayError('cookie_refused', 200, COOKIE_REFUSED, { cause });
       });
+      watch.signedIn(answer, true);
+      return answer;
     },
     async logout() {
-      await send('/bff/logout', { method: 'POST' });
+      await call('/bff/logout', { method: 'POST' });
+      watch.signedOut('logout');
     },
     async session() {
       try {
-        return await json<SessionAnswer>('/bff/session');
+        const answer = await readJson<SessionAnswer>(await noticing(call('/bff/session')));
+        watch.signedIn(answer);
+        return answer;
       } catch (error) {
-        if (error instanceof GatewayError && error.status === 401) return undefined;
+        if (isSignedOut(error)) return undefined;
         throw error;
       }
     },
-    sessions: async () => (await json<{ sessions: ListedSession[] }>('/bff/sessions')).sessions,
-    async endSession(id) {
-      await send(`/bff/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' });
+    async sessions() {
+      const { sessions } = await readJson<{ sessions: ListedSession[] }>(await noticing(call('/bff/sessions')));
+      return sessions;
     },
-    fetch: send,
+    async endSession(id) {
+      if (!isText(id)) throw invalidUse('endSession needs the id of a session.');
+      await noticing(call(`/bff/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' }));
+      await watch.verify('ended_by_user');
+    },
+    fetch: (input, init) => noticing(send(input, init)),
+    stream({ query = {} } = {}) {
+      const text = new URLSearchParams(query).toString();
+      const url = `${origin.replace('http', 'ws')}/stream${text && `?${text}`}`;
+      const stream = openStream({ url, verify: watch.verify });
+      streams.add(stream);
+      stream.on('closed', () => streams.delete(stream));
+      return stream;
+    },
+    on(name, listener) {
+      const stop = emitter.on(name, listener);
+      watch.follow();
+      return stop;
+    },
+    close() {
+      for (const stream of streams) stream.close();
+      watch.close();
+    },
   };
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
+function readBase(baseUrl: string | undefined): { origin: string; href: string } {
+  const page = scope.location?.href;
+  try {
+    const url = new URL(baseUrl ?? page ?? '', page);
+    const isOrigin = url.pathname === '/' && url.search === '' && url.hash === '';
+    if (url.protocol.startsWith('http') && (baseUrl === undefined || isOrigin)) return url;
+  } catch {
+    // It is no address at all: said below.
+  }
+  throw invalidUse('baseUrl must be an origin, such as https://api.example.com.');
 }

@@ -309,7 +309,7 @@ test('serves the browser client, which may be kept, and the description of the e
   expect(module.status).toBe(200);
   expect(module.headers['content-type']).toMatch(/^text\/javascript/);
   expect(module.headers['cache-control']).not.toContain('no-store');
-  expect(module.text).toMatch(/^export /m);
+  expect(module.text).toMatch(/export\s*\{[^}]*createGatewayClient/);
   const again = await gateway
     .browser()
     .fetch('/bff/client.js', { headers: { 'If-None-Match': String(module.headers.etag) } });
