@@ -1,4 +1,5 @@
 /** One log line and one sample of each metric a request, when it is over. */
+import { quoted } from './inert-text.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -30,11 +31,26 @@ export function createRequestLog(log: Logger, metrics: Metrics): (request: Finis
     metrics.requestSeconds.observe(route, durationMs / 1_000);
     // Most lines are never written at a level above info: nothing is built for them.
     if (status < 500 && !log.isEnabled('info')) return;
-    const fields = fieldsOf(request);
-    if (code === 'internal_error') log.error({ ...fields, stack: stackOf(request.cause) }, 'request');
-    else if (status >= 500) log.warn(fields, 'request');
-    else log.request(fields);
+    if (code === 'internal_error') log.error({ ...fieldsOf(request), stack: stackOf(request.cause) }, 'request');
+    else if (status >= 500) log.warn(fieldsOf(request), 'request');
+    else log.requestLine(membersOf(request));
   };
+}
+
+/** The same fields as text, put together by hand: a general serialiser is a tenth of what a request costs. */
+function membersOf(request: FinishedRequest): string {
+  const { code, durationMs, upstreamMs, session, userId, cause } = request;
+  let text = `"event":"request","request_id":${quoted(request.requestId)},"method":${quoted(request.method.slice(0, 16))}`;
+  text += `,"path":${quoted(request.path)},"route":${quoted(request.route)},"status":${request.status}`;
+  if (code !== undefined) text += `,"code":${quoted(code)}`;
+  text += `,"duration_ms":${round(durationMs)}`;
+  if (upstreamMs !== undefined) text += `,"upstream_ms":${round(upstreamMs)}`;
+  if (session !== undefined) text += `,"session":${quoted(session)}`;
+  if (userId !== undefined) text += `,"user_id":${quoted(userId)}`;
+  text += `,"ip":${quoted(request.ip)}`;
+  if (request.aborted) text += ',"aborted":true';
+  if (cause !== undefined) text += `,"cause":${quoted(describe(cause))}`;
+  return text;
 }
 
 function fieldsOf(request: FinishedRequest) {
