@@ -13,9 +13,10 @@ import { createStuffingWatch } from './guards/stuffing-watch.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Audit } from './observability/audit.ts';
 import { withRefreshAudit, withSessionAudit } from './observability/audit-reports.ts';
+import { showLiveGauges } from './observability/live-gauges.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
-import { createRefreshReport, createSessionReport } from './observability/reports.ts';
+import { createRefreshReport, createSessionReport, createStoreMeter } from './observability/reports.ts';
 import { createRequestLog } from './observability/request-log.ts';
 import type { InvalidationChannel } from './redis/invalidation-channel.ts';
 import type { RedisConnection } from './redis/redis-client.ts';
@@ -27,6 +28,7 @@ import { createForward, type Forward } from './routes/forwarded.ts';
 import { createHealth } from './routes/health.ts';
 import { createLogin } from './routes/login.ts';
 import { createPipeline } from './routes/pipeline.ts';
+import { createMeasuredSessionStore } from './session/measured-session-store.ts';
 import { createMemorySessionStore } from './session/memory-session-store.ts';
 import { createRedisSessionStore } from './session/redis-session-store.ts';
 import { createSessionCache, type SessionCache } from './session/session-cache.ts';
@@ -54,11 +56,14 @@ export function assemble(parts: AssemblyParts) {
   const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
   keepCacheTrue(cache, channel);
-  showGauges(metrics, cache, channel);
   const seal = createTokenSeal(settings.sessionKeys, clock);
   const keysFile = followKeysFile(parts, seal, cache);
+  const store = createMeasuredSessionStore(
+    redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
+    createStoreMeter(metrics),
+  );
   const sessions = createSessions({
-    store: redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
+    store,
     seal,
     cache,
     clock,
@@ -85,6 +90,14 @@ export function assemble(parts: AssemblyParts) {
     clock,
     aheadMs: settings.refreshAhead,
     observer: withRefreshAudit(createRefreshReport(log, metrics), audit),
+  });
+  metrics.readSessionLookups(() => cache.lookups);
+  showLiveGauges(metrics, {
+    cachedSessions: () => cache.size,
+    isInvalidationHealthy: channel.isHealthy,
+    isStoreConnected: () => redis === undefined || redis.status === 'ready',
+    upstreamConnections: forwarder.connections,
+    estimateSessions: store.estimate,
   });
   const authenticate = createAuthenticate(sessions, cookie);
   const throttle = createLoginThrottle({
@@ -181,14 +194,6 @@ function keepCacheTrue(cache: SessionCache, channel: InvalidationChannel): void 
     else cache.invalidate(event.hash);
   });
   channel.onHealthy(() => cache.clear());
-}
-
-/** Gauges that are read when somebody looks, not kept up to date. */
-function showGauges(metrics: Metrics, cache: SessionCache, channel: InvalidationChannel): void {
-  metrics.onScrape(() => {
-    metrics.cachedSessions.set(cache.size);
-    metrics.invalidationHealthy.set(channel.isHealthy() ? 1 : 0);
-  });
 }
 
 /** `GET …/auth/validate` is Finvera's own answer, asked with the session's bearer. */

@@ -12,7 +12,7 @@ import { createDrain } from './lifecycle/drain.ts';
 import { createAuditTrail } from './observability/audit-trail.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createManagementHandler } from './observability/management.ts';
-import { createMetrics } from './observability/metrics.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { createInvalidationChannel, createLocalChannel } from './redis/invalidation-channel.ts';
 import { createRedisConnection, createRedisSubscriber, whenReady } from './redis/redis-client.ts';
 import { answerClientError } from './routes/client-error.ts';
@@ -69,7 +69,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const metrics = createMetrics();
   const drain = createDrain();
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
-  const { redis, channel } = connectStore(settings, log);
+  const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings.frontend);
   const { app, health, finvera, forwarder, coordinator, keysFile } = assemble({
     settings,
@@ -145,10 +145,11 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   };
 }
 
-function connectStore(settings: Settings, log: Logger) {
+function connectStore(settings: Settings, log: Logger, metrics: Metrics) {
   const { sessionStore, redisUrl } = settings;
   if (sessionStore === 'memory' || redisUrl === undefined) return { redis: undefined, channel: createLocalChannel() };
   const redis = createRedisConnection(redisUrl, log);
+  redis.once('ready', () => redis.on('ready', () => metrics.storeReconnects.inc()));
   return { redis, channel: createInvalidationChannel(createRedisSubscriber(redisUrl, log), redis, log) };
 }
 

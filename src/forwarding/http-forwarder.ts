@@ -26,6 +26,8 @@ export interface ForwarderOptions {
 export interface HttpForwarder {
   /** @throws GatewayError where there is no answer to pass; nothing was sent to the browser then. */
   forward(req: IncomingMessage, res: ServerResponse, request: ForwardRequest): Promise<ForwardResult>;
+  /** How the connections to the upstream are used at this moment. */
+  connections(): { readonly open: number; readonly busy: number; readonly waiting: number };
   close(): Promise<void>;
 }
 
@@ -63,6 +65,10 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
         inFlight -= 1;
         permit.abandon();
       }
+    },
+    connections() {
+      const { connected, running, queued } = pool.stats;
+      return { open: connected, busy: running, waiting: queued };
     },
     close: () => pool.destroy(),
   };

@@ -22,7 +22,11 @@ export function createManagementHandler({ metrics, health, healthPaths }: Manage
       res.setHeader('Allow', 'GET, HEAD');
       return send(res, 405, 'text/plain; charset=utf-8', 'This path does not take this method.\n');
     }
-    if (path === '/metrics') return send(res, 200, metrics.contentType, await metrics.text());
+    if (path === '/metrics') {
+      const isOpen = req.headers.accept?.includes('application/openmetrics-text') ?? false;
+      if (isOpen) return send(res, 200, metrics.openMetricsType, await metrics.openMetrics());
+      return send(res, 200, metrics.contentType, await metrics.text());
+    }
     const { status, body } = path === '/health/live' ? health.live() : await health.ready();
     send(res, status, 'application/json; charset=utf-8', JSON.stringify(body));
   };

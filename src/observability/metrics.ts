@@ -1,8 +1,9 @@
 /** Every metric's name and labels in one place. Labels hold only values of closed lists, so that nobody can grow them. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import {
   createFastCounter,
   createFastHistogram,
+  createReadCounter,
   type FastCounter,
   type FastHistogram,
   SECONDS,
@@ -12,6 +13,9 @@ export interface Metrics {
   /** The text of all metrics, for Prometheus. */
   text(): Promise<string>;
   readonly contentType: string;
+  /** The same in the OpenMetrics format, which has room for exemplars. */
+  openMetrics(): Promise<string>;
+  readonly openMetricsType: string;
   /** Called before each `text`, to bring gauges up to date. */
   onScrape(update: () => void): void;
   /** Labels: route, method, status, code. */
@@ -19,6 +23,8 @@ export interface Metrics {
   /** Label: route. */
   readonly requestSeconds: FastHistogram;
   readonly upstreamSeconds: FastHistogram;
+  /** Label: operation of the session store. */
+  readonly storeSeconds: FastHistogram;
   /** Kept by whoever counts requests; read when somebody scrapes. */
   readonly inFlight: { value: number };
   readonly logins: Counter<'outcome'>;
@@ -32,7 +38,16 @@ export interface Metrics {
   readonly sessionsStarted: Counter;
   readonly sessionsEnded: Counter<'reason'>;
   readonly sessionsResealed: Counter<'outcome'>;
-  readonly storeErrors: Counter;
+  readonly storeErrors: Counter<'operation'>;
+  readonly storeConnected: Gauge;
+  readonly storeReconnects: Counter;
+  /** About how many sessions there are, of all instances. */
+  readonly sessionsActive: Gauge;
+  /** Answers of the session cache, kept by the cache itself. */
+  readSessionLookups(read: () => { readonly hits: number; readonly misses: number }): void;
+  readonly upstreamConnections: Gauge<'state'>;
+  /** After an upstream 401: sent again with new tokens, or passed on. */
+  readonly upstreamReplays: Counter<'outcome'>;
   readonly rateLimits: Counter<'event'>;
   readonly guardRefusals: Counter<'guard'>;
   /** 0 closed, 1 half-open, 2 open. */
@@ -59,6 +74,8 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
       registers,
       buckets: [...SECONDS],
     });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Gauge({ name: `finvera_gateway_${name}`, help, labelNames: [...labelNames], registers });
   const inFlight = { value: 0 };
   const inFlightGauge = new Gauge({ name: 'finvera_gateway_in_flight', help: 'Requests under way.', registers });
   const updates: (() => void)[] = [() => inFlightGauge.set(inFlight.value)];
@@ -68,6 +85,11 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     text() {
       for (const update of updates) update();
       return registry.metrics();
+    },
+    openMetricsType: Registry.OPENMETRICS_CONTENT_TYPE,
+    openMetrics() {
+      for (const update of updates) update();
+      return openMetricsOf(registry);
     },
     requests: createFastCounter(registry, 'finvera_gateway_requests_total', 'Requests answered.', [
       'route',
@@ -87,6 +109,20 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
       'From the request to the head of the upstream answer.',
       'route',
     ),
+    storeSeconds: createFastHistogram(
+      registry,
+      'finvera_gateway_store_seconds',
+      'Operations of the session store.',
+      'operation',
+    ),
+    readSessionLookups: (read) =>
+      createReadCounter(
+        registry,
+        'finvera_gateway_session_lookups_total',
+        'Look-ups of sessions in the process cache.',
+        'result',
+        () => ({ hit: read().hits, miss: read().misses }),
+      ),
     inFlight,
     logins: counter('logins_total', 'Login attempts.', ['outcome']),
     loginStuffing: counter('login_stuffing_suspected_total', 'Addresses that failed on many accounts.', []),
@@ -99,35 +135,39 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     sessionsStarted: counter('sessions_started_total', 'Sessions begun.', []),
     sessionsEnded: counter('sessions_ended_total', 'Sessions ended.', ['reason']),
     sessionsResealed: counter('sessions_resealed_total', 'Sessions sealed anew under the newest key.', ['outcome']),
-    storeErrors: counter('store_errors_total', 'Operations the session store did not answer.', []),
+    storeErrors: counter('store_errors_total', 'Operations the session store did not answer.', ['operation']),
+    storeConnected: gauge('store_connected', '1 while the connection to Redis takes commands.', []),
+    storeReconnects: counter('store_reconnects_total', 'Connections to Redis that came back.', []),
+    sessionsActive: gauge('sessions_active', 'About how many sessions there are, of all instances.', []),
+    upstreamConnections: gauge('upstream_connections', 'Connections to Finvera and requests that wait for one.', [
+      'state',
+    ]),
+    upstreamReplays: counter('upstream_replays_total', 'Requests that Finvera answered 401.', ['outcome']),
     rateLimits: counter(
       'rate_limits_total',
       "Finvera's 429: learned from an answer, or answered here until its Retry-After.",
       ['event'],
     ),
-    breakerState: new Gauge({
-      name: 'finvera_gateway_breaker_state',
-      help: 'Circuit breaker: 0 closed, 1 half-open, 2 open.',
-      labelNames: ['upstream'],
-      registers,
-    }),
-    cachedSessions: new Gauge({
-      name: 'finvera_gateway_cached_sessions',
-      help: 'Sessions in the process cache.',
-      registers,
-    }),
-    invalidationHealthy: new Gauge({
-      name: 'finvera_gateway_invalidation_healthy',
-      help: '1 while session events of other instances are heard.',
-      registers,
-    }),
-    sessionKeys: new Gauge({
-      name: 'finvera_gateway_session_keys',
-      help: 'Keys in force, by name: 1 seals, 0 only opens.',
-      labelNames: ['kid'],
-      registers,
-    }),
+    breakerState: gauge('breaker_state', 'Circuit breaker: 0 closed, 1 half-open, 2 open.', ['upstream']),
+    cachedSessions: gauge('cached_sessions', 'Sessions in the process cache.', []),
+    invalidationHealthy: gauge('invalidation_healthy', '1 while session events of other instances are heard.', []),
+    sessionKeys: gauge('session_keys', 'Keys in force, by name: 1 seals, 0 only opens.', ['kid']),
     auditLinesLost: counter('audit_lines_lost_total', 'Lines of the audit trail that could not be written.', []),
     guardRefusals: counter('guard_refusals_total', 'Requests a guard refused.', ['guard']),
   };
+}
+
+/**
+ * prom-client turns a counter's name into OpenMetrics' for good, and the classic text would lose its `_total`: it is given
+ * copies.
+ */
+async function openMetricsOf(registry: Registry): Promise<string> {
+  const copies = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
+  copies.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  for (const metric of await registry.getMetricsAsJSON()) {
+    const name = String(metric.type) === 'counter' ? metric.name.replace(/_total$/, '') : metric.name;
+    const copy = { ...metric, name, get: async () => ({ ...metric, name }) };
+    copies.registerMetric(copy as unknown as Metric);
+  }
+  return await copies.metrics();
 }

@@ -20,7 +20,6 @@ export function createSessionReport(log: Logger, metrics: Metrics) {
       log.info({ event: 'session_ended', session: hash, user_id: userId, reason }, 'session ended');
     },
     activityLost(error: unknown): void {
-      metrics.storeErrors.inc();
       log.debug({ event: 'activity_lost', error: describe(error) }, 'activity was not written');
     },
     resealed(hash: string, error?: unknown): void {
@@ -28,6 +27,13 @@ export function createSessionReport(log: Logger, metrics: Metrics) {
       if (error === undefined) return;
       log.debug({ event: 'reseal_failed', session: hash, error: describe(error) }, 'the older key stays on a session');
     },
+  };
+}
+
+export function createStoreMeter({ storeSeconds, storeErrors }: Metrics) {
+  return {
+    took: (operation: string, ms: number) => storeSeconds.observe(operation, ms / 1_000),
+    failed: (operation: string) => storeErrors.inc({ operation }),
   };
 }
 

@@ -82,6 +82,18 @@ export function createFastCounter(
   };
 }
 
+/** A counter that somebody else keeps: it is read when somebody scrapes. */
+export function createReadCounter(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+  read: () => Readonly<Record<string, number>>,
+): void {
+  const values = () => Object.entries(read()).map(([each, value]) => ({ labels: { [label]: each }, value }));
+  register(registry, name, help, 'counter', values, () => undefined);
+}
+
 /** A registry takes whatever answers `get`; its types ask for one of its own classes. */
 function register(
   registry: Registry,

@@ -87,7 +87,9 @@ function isLastHop({ rawHeaders }: Request): boolean {
 /** One forced refresh; where that brings no other token, Finvera's 401 is the answer. */
 async function refreshAfter401(parts: ForwardedParts, used: Session, res: Response): Promise<UnauthorizedVerdict> {
   const renewed = sessionOf(await parts.coordinator.force(used, contextOf(res)), res, parts.cookie);
-  if (renewed.tokens.access.equals(used.tokens.access)) return { kind: 'pass' };
+  const isSame = renewed.tokens.access.equals(used.tokens.access);
+  parts.metrics.upstreamReplays.inc({ outcome: isSame ? 'passed' : 'replayed' });
+  if (isSame) return { kind: 'pass' };
   return { kind: 'replay', bearer: renewed.tokens.access.reveal() };
 }
 

@@ -88,6 +88,9 @@ export function createMemorySessionStore(clock: Clock): SessionStore {
       const found = [...entries.keys()].flatMap((hash) => alive(hash)?.session ?? []);
       if (found.length > 0) yield found.map((session) => ({ hash: session.hash, session }));
     },
+    async estimate() {
+      return entries.size;
+    },
     async listByUser(userId) {
       return ofUser(userId);
     },

@@ -1,4 +1,5 @@
 /** Sessions in Redis: one hash a session, one sorted set a user. Holds seals and what listing needs, never a token. */
+import { estimateKeys } from '../redis/estimate-keys.ts';
 import { type RedisConnection, storeOperation } from '../redis/redis-client.ts';
 import {
   EVENTS_CHANNEL,
@@ -125,6 +126,7 @@ export function createRedisSessionStore(redis: RedisConnection): SessionStore {
         yield await storeOperation(() => Promise.all(hashes.map(find)));
       }
     },
+    estimate: () => storeOperation(() => estimateKeys(redis, (key) => hashOfSessionKey(key) !== undefined)),
     listByUser: (userId) => storeOperation(() => listByUser(userId)),
     ping: () =>
       storeOperation(async () => {

@@ -28,6 +28,8 @@ export interface SessionCache {
   invalidate(hash: string): void;
   clear(): void;
   readonly size: number;
+  /** Look-ups so far that needed the store no more, and those that did. */
+  readonly lookups: { readonly hits: number; readonly misses: number };
   readonly bytes: number;
 }
 
@@ -48,6 +50,7 @@ export function createSessionCache({ isTrusted, maxBytes = CACHE_MAX_BYTES }: Se
   });
   const ids = new Map<string, SessionId>();
   const readings = new Map<string, Reading>();
+  const lookups = { hits: 0, misses: 0 };
 
   const keep = (session: Session) => {
     ids.set(session.hash, session.id);
@@ -55,7 +58,12 @@ export function createSessionCache({ isTrusted, maxBytes = CACHE_MAX_BYTES }: Se
   };
 
   return {
-    get: (id) => (isTrusted() ? entries.get(id) : undefined),
+    get(id) {
+      const found = isTrusted() ? entries.get(id) : undefined;
+      if (found) lookups.hits += 1;
+      else lookups.misses += 1;
+      return found;
+    },
     load(hash, load) {
       const running = readings.get(hash);
       if (running) return running.result;
@@ -91,6 +99,7 @@ export function createSessionCache({ isTrusted, maxBytes = CACHE_MAX_BYTES }: Se
       entries.clear();
       ids.clear();
     },
+    lookups,
     get size() {
       return entries.size;
     },

@@ -63,6 +63,8 @@ export interface SessionStore {
    * with what it holds where that cannot be read. For operators: it looks at everything.
    */
   all(): AsyncIterable<readonly FoundSession[]>;
+  /** About how many there are, without looking at all of them. */
+  estimate(): Promise<number>;
   /** The user's living sessions, oldest first. */
   listByUser(userId: string): Promise<readonly StoredSession[]>;
   /** Resolves where the store answers. */

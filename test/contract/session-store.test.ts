@@ -349,6 +349,12 @@ describe.each([memory, redisImplementation()])('the session store: $name', (impl
       expect(found).toEqual(expect.arrayContaining(sessions.map((session) => ({ hash: session.hash, session }))));
     });
 
+    test('estimates how many there are, exactly where they are few', async () => {
+      expect(await store.estimate()).toBe(0);
+      for (const userId of ['user-1', 'user-1', 'user-2']) await create(sessionAt(0, { userId }));
+      expect(await store.estimate()).toBe(3);
+    });
+
     test('finds nothing where there is nothing', async () => {
       expect(await allOf(store)).toEqual([]);
     });
@@ -540,6 +546,7 @@ describe('the redis session store alone', () => {
       () => store.end(session, 'logout'),
       () => store.listByUser(session.userId),
       () => allOf(store),
+      () => store.estimate(),
       () => store.ping(),
     ];
     for (const call of calls)

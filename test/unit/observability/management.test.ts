@@ -33,6 +33,14 @@ describe('the management listener', () => {
     expect(reply.text).toContain('finvera_gateway_sessions_started_total 0');
   });
 
+  test('speaks OpenMetrics with whoever asks for it', async () => {
+    const reply = await call(`${url}/metrics`, {
+      headers: { Accept: 'application/openmetrics-text; version=1.0.0, */*;q=0.1' },
+    });
+    expect(reply.headers['content-type']).toContain('application/openmetrics-text; version=1.0.0');
+    expect(reply.text).toMatch(/# EOF\n$/);
+  });
+
   test.each([
     ['/health/live', 200, { status: 'ok' }],
     ['/health/ready', 503, { status: 'unavailable' }],

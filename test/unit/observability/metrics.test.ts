@@ -32,4 +32,28 @@ describe('createMetrics', () => {
     sessions = 5;
     expect(await metrics.text()).toContain('finvera_gateway_cached_sessions 5');
   });
+
+  test('tells the same in the OpenMetrics format, and the classic one stays as it was', async () => {
+    const metrics = createMetrics();
+    metrics.sessionsStarted.inc();
+    metrics.requests.increment('/delivery', 'GET', '200', '');
+    metrics.requestSeconds.observe('/delivery', 0.003);
+    metrics.readSessionLookups(() => ({ hits: 7, misses: 2 }));
+    const before = await metrics.text();
+    const open = await metrics.openMetrics();
+    expect(metrics.openMetricsType).toContain('application/openmetrics-text');
+    expect(open).toMatch(/# EOF\n$/);
+    expect(open).toContain('# TYPE finvera_gateway_sessions_started counter\n');
+    for (const line of [
+      'finvera_gateway_sessions_started_total 1',
+      'finvera_gateway_requests_total{route="/delivery",method="GET",status="200",code=""} 1',
+      'finvera_gateway_request_seconds_bucket{route="/delivery",le="0.005"} 1',
+      'finvera_gateway_session_lookups_total{result="hit"} 7',
+    ]) {
+      expect(open).toContain(`${line}\n`);
+      expect(before).toContain(`${line}\n`);
+    }
+    const namesOf = (text: string) => [...text.matchAll(/^(finvera_gateway_\w+)/gm)].map(([name]) => name);
+    expect(namesOf(await metrics.text())).toEqual(namesOf(before));
+  });
 });
