@@ -18,6 +18,7 @@ import { createRedisConnection, createRedisSubscriber, whenReady } from './redis
 import { answerClientError } from './routes/client-error.ts';
 import { noteExpectation } from './routes/expect-continue.ts';
 import { HEALTH_PATHS } from './routes/health.ts';
+import { createMessageClasses } from './routes/message-classes.ts';
 import { createUpgradeHandler } from './routes/upgrade.ts';
 
 export interface GatewayOptions {
@@ -85,6 +86,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
 
   const server = createServer(
     {
+      ...createMessageClasses(app),
       headersTimeout: HEADERS_TIMEOUT_MS,
       maxHeaderSize: READ_HEAD_BYTES,
       requestTimeout: 0,

@@ -16,6 +16,7 @@ interface RequestPath {
 
 export interface RequestContext {
   readonly requestId: string;
+  readonly method: string;
   readonly startedAt: number;
   readonly clientIp: string;
   readonly proto: 'http' | 'https';
@@ -24,29 +25,36 @@ export interface RequestContext {
   path: RequestPath;
   area: Area;
   /** The forwarded route, where `area` says that there is one. */
-  route?: RouteSettings;
+  route: RouteSettings | undefined;
   /** What the Cookie lines say, once somebody has read them. */
-  cookie?: CookieReading;
+  cookie: CookieReading | undefined;
   /** Name of the route for metrics and log: of a closed list, never the path itself. */
   routeName: string;
   /** Headers every answer to this request bears: names and values in turn. */
   readonly answerHeaders: string[];
   /** For the log: hash of the session, once known. */
-  session?: string;
-  userId?: string;
+  session: string | undefined;
+  userId: string | undefined;
   /** The code of the gateway's own error, once there is one. */
-  code?: string;
+  code: string | undefined;
   /** For the log only. */
-  cause?: unknown;
-  upstreamMs?: number;
+  cause: unknown;
+  upstreamMs: number | undefined;
+}
+
+const CONTEXT = Symbol('context');
+
+/** A response with a place for its context: not in `locals`, which is a dictionary and slow to read. */
+interface Bearer {
+  [CONTEXT]?: RequestContext;
 }
 
 export function setContext(res: Response, context: RequestContext): void {
-  res.locals.gateway = context;
+  (res as Bearer)[CONTEXT] = context;
 }
 
 export function contextOf(res: Response): RequestContext {
-  return res.locals.gateway as RequestContext;
+  return (res as Bearer)[CONTEXT] as RequestContext;
 }
 
 /** For the audit trail. */

@@ -34,7 +34,8 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
     if (method === 'OPTIONS' && isLastHop(req))
       return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
     const context = contextOf(res);
-    const session = route.credential === 'none' ? undefined : await freshSession(parts, req, res);
+    const found = route.credential === 'none' ? undefined : freshSession(parts, req, res);
+    const session = found instanceof Promise ? await found : found;
     if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
     const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
     const target: ForwardTarget = {

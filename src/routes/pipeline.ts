@@ -1,7 +1,15 @@
 /** The ordered list that every request passes: read it from top to bottom. */
 import { randomUUID } from 'node:crypto';
 import cookieParser from 'cookie-parser';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from 'express';
 import type { Settings } from '../config/settings.ts';
 import { decidePath } from '../forwarding/path-decision.ts';
 import type { RouteMatch, RouteTable } from '../forwarding/route-table.ts';
@@ -45,69 +53,100 @@ export function createPipeline(parts: PipelineParts): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', parts.settings.trustProxy.length > 0 ? parts.settings.trustProxy : false);
-  app.use(beginRequest(parts));
-  app.use(refuseBadForm);
-  app.use(decideTarget(parts));
-  app.use(answerHealth(parts.health));
-  app.use(guardOrigin(parts));
-  app.use(onlyApi(cookieParser()));
+  app.use(
+    inOrder(
+      beginRequest(parts),
+      refuseBadForm,
+      decideTarget(parts),
+      answerHealth(parts.health),
+      guardOrigin(parts),
+      readCookies,
+      forwardRoute(parts),
+    ),
+  );
   app.use(inArea('bff', parts.bff));
   app.use(inArea('finvera', parts.finveraPaths));
-  app.use(forwardRoute(parts));
   if (parts.frontend) app.use(serveFrontend(parts.frontend));
   app.use(notFound);
   app.use(answerError);
   return app;
 }
 
+/** One piece of the way, without a way on of its own. @returns true where it answers, now or later: nothing follows then. */
+type Step = (req: Request, res: Response, next: NextFunction) => boolean;
+
+/** As one middleware: Express's own walk from one to the next costs more than most of the steps. What is thrown becomes the answer. */
+const inOrder =
+  (...steps: readonly Step[]): RequestHandler =>
+  (req, res, next) => {
+    for (const step of steps) if (step(req, res, next)) return;
+    next();
+  };
+
 const REQUEST_ID_FORM = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
 const TRACEPARENT_FORM = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-function beginRequest({ settings, isDraining, metrics, logRequest }: PipelineParts): RequestHandler {
+function beginRequest({ settings, isDraining, metrics, logRequest }: PipelineParts): Step {
   const isHttps = settings.publicUrl?.startsWith('https:') ?? false;
   const securityHeaders = createSecurityHeaders(isHttps);
   const peerOf = settings.trustProxy.length > 0 ? forwardedPeer : directPeer;
   const publicHost = settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).host;
-  return (req, res, next) => {
+  /** One for all requests: it finds its own in the response that closed. */
+  function finishRequest(this: Response): void {
+    const context = contextOf(this);
+    metrics.inFlight.value -= 1;
+    logRequest({
+      requestId: context.requestId,
+      method: context.method,
+      path: context.path.decoded,
+      route: context.routeName,
+      status: this.headersSent ? this.statusCode : 499,
+      code: context.code,
+      cause: context.cause,
+      durationMs: performance.now() - context.startedAt,
+      upstreamMs: context.upstreamMs,
+      session: context.session,
+      userId: context.userId,
+      ip: context.clientIp,
+      aborted: !this.writableFinished,
+    });
+  }
+  return (req, res) => {
     const requestId = chooseRequestId(req);
     const sentTrace = req.headers.traceparent;
+    const { clientIp, proto, host } = peerOf(req, publicHost);
     const context: RequestContext = {
       requestId,
+      method: req.method,
       startedAt: performance.now(),
-      ...peerOf(req, publicHost),
+      clientIp,
+      proto,
+      host,
       traceparent: typeof sentTrace === 'string' && TRACEPARENT_FORM.test(sentTrace) ? sentTrace : newTraceparent(),
-      path: { raw: '/', query: '', decoded: '/' },
+      path: UNDECIDED,
       area: 'other',
+      route: undefined,
+      cookie: undefined,
       routeName: 'none',
       answerHeaders: [...securityHeaders, 'X-Request-Id', requestId],
+      session: undefined,
+      userId: undefined,
+      code: undefined,
+      cause: undefined,
+      upstreamMs: undefined,
     };
     // A connection that is kept would carry its next request into a process that is gone.
     // After an upgrade that it ignores, Node loses what came with it: a pipelining client must know to ask again.
     if (isDraining() || req.headers.upgrade !== undefined) context.answerHeaders.push('Connection', 'close');
     setContext(res, context);
     metrics.inFlight.value += 1;
-    const { method } = req;
-    res.once('close', () => {
-      metrics.inFlight.value -= 1;
-      logRequest({
-        requestId,
-        method,
-        path: context.path.decoded,
-        route: context.routeName,
-        status: res.headersSent ? res.statusCode : 499,
-        code: context.code,
-        cause: context.cause,
-        durationMs: performance.now() - context.startedAt,
-        upstreamMs: context.upstreamMs,
-        session: context.session,
-        userId: context.userId,
-        ip: context.clientIp,
-        aborted: !res.writableFinished,
-      });
-    });
-    next();
+    res.on('close', finishRequest);
+    return false;
   };
 }
+
+/** Until the target is read. */
+const UNDECIDED = { raw: '/', query: '', decoded: '/' } as const;
 
 interface Peer {
   readonly clientIp: string;
@@ -119,14 +158,14 @@ interface Peer {
  * As a trusted proxy says, where one asks; what it merely passes on may be no address or no host at all. The host is the
  * public one where there is one: Finvera may build links from it, so that no client may choose it (ATK-H7).
  */
-function forwardedPeer(req: express.Request, publicHost: string | undefined): Peer {
+function forwardedPeer(req: Request, publicHost: string | undefined): Peer {
   const proto = req.protocol === 'https' ? 'https' : 'http';
   const host = publicHost ?? (isHost(req.host ?? '') ? req.host : (req.headers.host ?? ''));
   return { clientIp: clientAddress(req.ip ?? '', plainAddress(req.socket.remoteAddress ?? '')), proto, host };
 }
 
 /** Nobody is trusted: what the connection itself says. */
-function directPeer(req: express.Request, publicHost: string | undefined): Peer {
+function directPeer(req: Request, publicHost: string | undefined): Peer {
   const host = publicHost ?? req.headers.host ?? '';
   return { clientIp: plainAddress(req.socket.remoteAddress ?? ''), proto: 'http', host };
 }
@@ -137,7 +176,7 @@ function plainAddress(ip: string): string {
 }
 
 /** A trusted proxy's id is kept, so that one request has one id on its whole way; from others it is only a claim. */
-function chooseRequestId(req: express.Request): string {
+function chooseRequestId(req: Request): string {
   const sent = req.headers['x-request-id'];
   const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const isTrusted = sent !== undefined && trust(req.socket.remoteAddress ?? '', 0);
@@ -149,16 +188,16 @@ function newTraceparent(): string {
   return `00-${id}-${id.slice(16)}-00`;
 }
 
-const refuseBadForm: RequestHandler = (req, _res, next) => {
+const refuseBadForm: Step = (req) => {
   const fault = formFault(req);
   if (fault) throw new GatewayError(fault.kind, { detail: fault.detail });
-  next();
+  return false;
 };
 
 /** From here on only the decided path counts. */
-function decideTarget({ settings, routeTable }: PipelineParts): RequestHandler {
+function decideTarget({ settings, routeTable }: PipelineParts): Step {
   const ownHost = settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).host;
-  return (req, res, next) => {
+  return (req, res) => {
     const context = contextOf(res);
     if (req.method === 'TRACE' || req.method === 'CONNECT') {
       throw new GatewayError('method_not_allowed', {
@@ -169,7 +208,8 @@ function decideTarget({ settings, routeTable }: PipelineParts): RequestHandler {
     if (decision.kind === 'refused') throw new GatewayError('invalid_request', { detail: `Refused: ${decision.why}.` });
     if (decision.kind === 'asterisk') {
       if (req.method !== 'OPTIONS') throw new GatewayError('invalid_request', { detail: 'Only OPTIONS takes *.' });
-      return sendBody(res, 204, '', '', ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']);
+      sendBody(res, 204, '', '', ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']);
+      return true;
     }
     if (decision.kind === 'absolute') {
       if (decision.host.toLowerCase() !== (ownHost ?? req.headers.host?.toLowerCase())) {
@@ -182,7 +222,7 @@ function decideTarget({ settings, routeTable }: PipelineParts): RequestHandler {
     context.area = areaOf(decision.path.decoded, match);
     if (match.kind === 'route') context.route = match.route;
     context.routeName = context.area === 'route' ? (context.route?.path ?? '') : context.area;
-    next();
+    return false;
   };
 }
 
@@ -193,23 +233,28 @@ export function areaOf(decoded: string, match: RouteMatch): Area {
   return match.kind === 'route' ? 'route' : 'other';
 }
 
-function answerHealth(health: Health): RequestHandler {
-  return async (req, res, next) => {
+function answerHealth(health: Health): Step {
+  return (req, res, next) => {
     const { area, path } = contextOf(res);
-    if (area !== 'health') return next();
+    if (area !== 'health') return false;
     if (req.method !== 'GET' && req.method !== 'HEAD')
       throw new GatewayError('method_not_allowed', { allow: ['GET', 'HEAD'] });
-    const { status, body } = path.decoded === '/health/live' ? health.live() : await health.ready();
-    sendJson(res, status, body);
+    if (path.decoded === '/health/live') sendJson(res, health.live().status, health.live().body);
+    else
+      health
+        .ready()
+        .then(({ status, body }) => sendJson(res, status, body))
+        .catch(next);
+    return true;
   };
 }
 
-function guardOrigin({ settings, cookie, metrics, audit }: PipelineParts): RequestHandler {
+function guardOrigin({ settings, cookie, metrics, audit }: PipelineParts): Step {
   const allowedOrigins = new Set(settings.allowedOrigins);
   const rules = { publicUrl: settings.publicUrl, allowedOrigins };
-  return (req, res, next) => {
+  return (req, res) => {
     const context = contextOf(res);
-    if (context.area === 'other') return next();
+    if (context.area === 'other') return false;
     const { origin } = req.headers;
     context.cookie = cookie.read(req.rawHeaders);
     if (context.cookie.kind === 'malformed') {
@@ -233,19 +278,24 @@ function guardOrigin({ settings, cookie, metrics, audit }: PipelineParts): Reque
       throw new GatewayError('origin_forbidden');
     }
     if (isPreflight(req) && origin !== undefined && allowedOrigins.has(origin)) {
-      return sendBody(res, 204, '', '', preflightHeaders(req));
+      sendBody(res, 204, '', '', preflightHeaders(req));
+      return true;
     }
-    next();
+    return false;
   };
 }
 
 const headerOf = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value;
 
-const onlyApi =
-  (handler: RequestHandler): RequestHandler =>
-  (req, res, next) =>
-    contextOf(res).area === 'other' ? next() : handler(req, res, next);
+const parseCookies = cookieParser();
+const go = () => undefined;
+
+/** The frontend's pages get none: no credential is read for them. */
+const readCookies: Step = (req, res) => {
+  if (contextOf(res).area !== 'other') parseCookies(req, res, go);
+  return false;
+};
 
 const inArea =
   (area: Area, router: Router): RequestHandler =>
@@ -254,11 +304,13 @@ const inArea =
     router(req, res, (error?: unknown) => next(error ?? new GatewayError('not_found')));
   };
 
-function forwardRoute({ forwards }: PipelineParts): RequestHandler {
+function forwardRoute({ forwards }: PipelineParts): Step {
   return (req, res, next) => {
     const { area, route } = contextOf(res);
     const forward = area === 'route' && route ? forwards.get(route.path) : undefined;
-    return forward ? forward(req, res) : next();
+    if (!forward) return false;
+    forward(req, res)?.catch(next);
+    return true;
   };
 }
 

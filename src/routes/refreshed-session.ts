@@ -13,15 +13,23 @@ export interface RefreshedSessionParts {
   readonly cookie: SessionCookie;
 }
 
-/** @throws GatewayError `session_required`, `session_expired`, `store_unavailable`, `upstream_unavailable` */
-export async function freshSession(
-  { authenticate, coordinator, cookie }: RefreshedSessionParts,
-  req: Request,
+/** At once where the session is cached and its token good. @throws GatewayError `session_required`, `session_expired`, `store_unavailable`, `upstream_unavailable` */
+export function freshSession(parts: RefreshedSessionParts, req: Request, res: Response): Session | Promise<Session> {
+  const session = parts.authenticate(req, res);
+  return session instanceof Promise
+    ? session.then((found) => refreshed(parts, found, res))
+    : refreshed(parts, session, res);
+}
+
+function refreshed(
+  { coordinator, cookie }: RefreshedSessionParts,
+  session: Session,
   res: Response,
-) {
-  const session = await authenticate(req, res);
+): Session | Promise<Session> {
   const freshness = coordinator.ensureFresh(session, contextOf(res));
-  return sessionOf(freshness instanceof Promise ? await freshness : freshness, res, cookie);
+  return freshness instanceof Promise
+    ? freshness.then((outcome) => sessionOf(outcome, res, cookie))
+    : sessionOf(freshness, res, cookie);
 }
 
 /** @throws as `freshSession` does */

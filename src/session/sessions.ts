@@ -63,8 +63,8 @@ export interface SessionsOptions {
 export interface Sessions {
   /** @param requester the request behind it, for whoever is told; so everywhere. */
   begin(session: NewSession, requester?: Requester): Promise<Session>;
-  /** From the cache where it may be trusted, else from the store. */
-  find(id: SessionId): Promise<Finding>;
+  /** From the cache where it may be trusted, and then at once; else from the store. */
+  find(id: SessionId): Finding | Promise<Finding>;
   /** From the store, whatever the cache says: for decisions on what others may have written. */
   reread(id: SessionId): Promise<Finding>;
   /** Marks the user as active; writes in the background and at intervals. */
@@ -138,13 +138,13 @@ export function createSessions(options: SessionsOptions): Sessions {
     return toFinding(await cache.load(hash, () => read(id, hash)));
   };
 
-  const find = async (id: SessionId): Promise<Finding> => {
+  const find = (id: SessionId): Finding | Promise<Finding> => {
     const cached = cache.get(id);
     // What looks over here may have been active on another instance: only the store's word ends a session.
     if (cached && endOf(cached, clock.now(), times) === undefined) return { kind: 'found', session: cached };
-    if (cached) return await reread(id);
+    if (cached) return reread(id);
     const hash = hashSessionId(id);
-    return toFinding(await cache.load(hash, () => read(id, hash)));
+    return cache.load(hash, () => read(id, hash)).then(toFinding);
   };
 
   const noteActivity = (session: Session): void => {

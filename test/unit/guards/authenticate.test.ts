@@ -34,7 +34,7 @@ async function authenticate(
   const res = { locals: {} } as unknown as Response;
   setContext(res, { answerHeaders: [] as string[], cookie: options.reading } as unknown as RequestContext);
   const run = createAuthenticate(parts.sessions, cookie);
-  const outcome = await run(req, res, options.slide === undefined ? {} : { slide: options.slide }).then(
+  const outcome = await (async () => run(req, res, options.slide === undefined ? {} : { slide: options.slide }))().then(
     (session) => ({ session, kind: 'found' }),
     (error) => ({ session: undefined, kind: error.kind as string }),
   );
