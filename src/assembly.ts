@@ -18,6 +18,7 @@ import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
 import { createRefreshReport, createSessionReport, createStoreMeter } from './observability/reports.ts';
 import { createRequestLog } from './observability/request-log.ts';
+import { createStreamReport } from './observability/stream-report.ts';
 import type { InvalidationChannel } from './redis/invalidation-channel.ts';
 import type { RedisConnection } from './redis/redis-client.ts';
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
@@ -28,13 +29,18 @@ import { createForward, type Forward } from './routes/forwarded.ts';
 import { createHealth } from './routes/health.ts';
 import { createLogin } from './routes/login.ts';
 import { createPipeline } from './routes/pipeline.ts';
+import { createStreamRoute } from './routes/stream.ts';
 import { createMeasuredSessionStore } from './session/measured-session-store.ts';
 import { createMemorySessionStore } from './session/memory-session-store.ts';
 import { createRedisSessionStore } from './session/redis-session-store.ts';
 import { createSessionCache, type SessionCache } from './session/session-cache.ts';
 import { createSessionCookie } from './session/session-cookie.ts';
-import { createSessions } from './session/sessions.ts';
+import { createSessions, type SessionObserver } from './session/sessions.ts';
 import { createTokenSeal, type TokenSeal } from './session/token-seal.ts';
+import { createBrowserSide } from './streams/browser-side.ts';
+import { codeLabel } from './streams/close-codes.ts';
+import { createSessionWatch } from './streams/session-watch.ts';
+import { createStreams } from './streams/streams.ts';
 
 const LOGIN_BODY_TIMEOUT_MS = 15_000;
 
@@ -57,7 +63,7 @@ export function assemble(parts: AssemblyParts) {
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
   keepCacheTrue(cache, channel);
   const seal = createTokenSeal(settings.sessionKeys, clock);
-  const keysFile = followKeysFile(parts, seal, cache);
+  const keysFile = followKeysFile(parts, seal);
   const store = createMeasuredSessionStore(
     redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
     createStoreMeter(metrics),
@@ -69,7 +75,7 @@ export function assemble(parts: AssemblyParts) {
     clock,
     times,
     maxPerUser: settings.sessionMaxPerUser,
-    observer: withSessionAudit(createSessionReport(log, metrics), audit),
+    observer: withNews(withSessionAudit(createSessionReport(log, metrics), audit), channel),
   });
   const finvera = createFinveraClient({
     url: settings.finveraUrl,
@@ -98,6 +104,21 @@ export function assemble(parts: AssemblyParts) {
     isStoreConnected: () => redis === undefined || redis.status === 'ready',
     upstreamConnections: forwarder.connections,
     estimateSessions: store.estimate,
+  });
+  const watch = createSessionWatch({ sessions, channel, clock, times });
+  const streams = createStreams({
+    watch,
+    report: createStreamReport(log, metrics, codeLabel),
+    limits: {
+      maxBufferedBytes: settings.streams.maxBufferedBytes,
+      stallMs: settings.streams.stallTimeout,
+      heartbeatMs: settings.streams.heartbeat,
+    },
+    maxPerSession: settings.streams.maxPerSession,
+  });
+  metrics.onScrape(() => {
+    metrics.openStreams.set({ kind: 'streams' }, streams.size);
+    metrics.watchedSessions.set(watch.size);
   });
   const authenticate = createAuthenticate(sessions, cookie);
   const throttle = createLoginThrottle({
@@ -131,6 +152,15 @@ export function assemble(parts: AssemblyParts) {
     routeTable: createRouteTable(settings.routes),
     bff: createBffRoutes({ ...sessionParts, login, sessions, clock, times }),
     finveraPaths: createFinveraRoutes({ ...sessionParts, login, forwardValidate, clock }),
+    stream: createStreamRoute({
+      ...sessionParts,
+      settings,
+      streams,
+      watch,
+      browserSide: createBrowserSide(settings.streams),
+      audit,
+      isDraining,
+    }),
     forwards,
     frontend,
     health,
@@ -139,15 +169,11 @@ export function assemble(parts: AssemblyParts) {
     audit,
     logRequest: createRequestLog(log, metrics),
   });
-  return { app, health, finvera, forwarder, coordinator, keysFile };
+  return { app, health, finvera, forwarder, coordinator, keysFile, streams, watch };
 }
 
 /** Keys of a file change without a restart; those of a variable cannot. */
-function followKeysFile(
-  { settings, log, metrics, audit }: AssemblyParts,
-  seal: TokenSeal,
-  cache: SessionCache,
-): { stop(): void } {
+function followKeysFile({ settings, log, metrics, audit, channel }: AssemblyParts, seal: TokenSeal): { stop(): void } {
   const { sessionKeysFile: path, sessionKeys: keys } = settings;
   const show = (inForce: readonly SessionKey[]) => {
     metrics.sessionKeys.reset();
@@ -161,7 +187,7 @@ function followKeysFile(
     onKeys(changed) {
       seal.replaceKeys(changed);
       // A key that was taken out ends its sessions now, not when they leave the cache.
-      cache.clear();
+      channel.tell({ kind: 'flushed' });
       show(changed);
       const kids = changed.map(({ kid }) => kid).join(',');
       audit.record('session_keys_changed', { kids, by: 'operator' });
@@ -185,6 +211,18 @@ function createBreaker(upstream: 'auth' | 'data', log: Logger, metrics: Metrics)
       log.warn({ event: 'breaker', reason: upstream, outcome: state }, 'circuit breaker changed');
     },
   });
+}
+
+/** What this instance does to sessions itself is news here at once, whether it hears the others or not. */
+function withNews(observer: SessionObserver, channel: InvalidationChannel): SessionObserver {
+  return {
+    ...observer,
+    ended(hash, userId, reason, requester) {
+      observer.ended(hash, userId, reason, requester);
+      channel.tell({ kind: 'ended', hash, reason });
+    },
+    renewed: (hash) => channel.tell({ kind: 'refreshed', hash }),
+  };
 }
 
 /** What happened elsewhere is forgotten here; after a gap in hearing everything is. */

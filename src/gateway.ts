@@ -72,7 +72,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings.frontend);
-  const { app, health, finvera, forwarder, coordinator, keysFile } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile, streams, watch } = assemble({
     settings,
     clock,
     log,
@@ -110,7 +110,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     if (status !== undefined)
       log.info({ event: 'bad_request', status, error: error.message }, 'request could not be read');
   });
-  server.on('upgrade', createUpgradeHandler(createRouteTable(settings.routes), frontend));
+  server.on('upgrade', createUpgradeHandler({ routeTable: createRouteTable(settings.routes), frontend, app }));
   const management = createServer(createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS }));
 
   let closing: Promise<boolean> | undefined;
@@ -133,14 +133,15 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
       closing ??= (async () => {
         const deadline = performance.now() + limitMs;
         keysFile.stop();
-        const isWhole = await closeServer(server, limitMs);
+        const [isServed, areStreamsClosed] = await Promise.all([closeServer(server, limitMs), streams.close(limitMs)]);
+        watch.close();
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);
         channel.close();
         redis?.disconnect();
         await closeServer(management, 0);
         audit.close();
-        return isWhole;
+        return isServed && areStreamsClosed;
       })();
       return closing;
     },

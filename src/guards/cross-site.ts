@@ -38,6 +38,17 @@ export function mayPass(provenance: Provenance, rules: OriginRules): boolean {
   return isSafe || !hasSessionCookie || csrfHeader === '1';
 }
 
+/**
+ * True where a stream may be opened: no page may do that but of an own or allowed origin, since neither a preflight nor
+ * CORS stands before a WebSocket (RFC 6455 §10.2), and what it can read back is not limited to its own site.
+ */
+export function mayStream(provenance: Provenance, rules: OriginRules): boolean {
+  const { origin, secFetchSite } = provenance;
+  if (origin === undefined) return false;
+  // No browser opens one from its address bar: the word proves nothing.
+  return mayPass({ ...provenance, secFetchSite: secFetchSite === 'none' ? undefined : secFetchSite }, rules);
+}
+
 /** Exact, byte for byte: suffixes, prefixes, other ports and `null` are foreign. */
 function isOwnOrigin(origin: string, host: string, { publicUrl }: OriginRules): boolean {
   if (publicUrl !== undefined) return origin === publicUrl;

@@ -5,7 +5,7 @@ import type { Requester } from '../observability/audit-reports.ts';
 import type { CookieReading } from '../session/session-cookie.ts';
 
 /** Which part of the gateway a path belongs to. */
-export type Area = 'health' | 'bff' | 'finvera' | 'route' | 'other';
+export type Area = 'health' | 'bff' | 'finvera' | 'stream' | 'route' | 'other';
 
 /** As `decidePath` makes it. */
 interface RequestPath {
@@ -40,6 +40,8 @@ export interface RequestContext {
   /** For the log only. */
   cause: unknown;
   upstreamMs: number | undefined;
+  /** Of an answer that is not written through the response, such as 101. */
+  status: number | undefined;
 }
 
 const CONTEXT = Symbol('context');

@@ -24,6 +24,8 @@ export type AuditEvent =
   | 'session_ended'
   | 'session_cookie_refused'
   | 'origin_refused'
+  /** The user's licence does not cover streams. */
+  | 'stream_refused'
   | 'session_keys_changed';
 
 /** Every field an audit line may hold; strings are cut at 256 characters. */

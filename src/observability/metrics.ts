@@ -56,6 +56,12 @@ export interface Metrics {
   readonly sessionKeys: Gauge<'kid'>;
   readonly auditLinesLost: Counter;
   readonly cachedSessions: Gauge;
+  /** What is open: streams, event streams, long answers. */
+  readonly openStreams: Gauge<'kind'>;
+  readonly watchedSessions: Gauge;
+  readonly streamMessages: Counter<'direction'>;
+  readonly streamBytes: Counter<'direction'>;
+  readonly streamsClosed: Counter<'code' | 'by'>;
   readonly invalidationHealthy: Gauge;
 }
 
@@ -152,6 +158,17 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     cachedSessions: gauge('cached_sessions', 'Sessions in the process cache.', []),
     invalidationHealthy: gauge('invalidation_healthy', '1 while session events of other instances are heard.', []),
     sessionKeys: gauge('session_keys', 'Keys in force, by name: 1 seals, 0 only opens.', ['kid']),
+    openStreams: gauge(
+      'open_streams',
+      'What is open and lasts: streams (WebSocket), events (/bff/events), answers (long ones of routes).',
+      ['kind'],
+    ),
+    watchedSessions: gauge('watched_sessions', 'Sessions that something open hangs on.', []),
+    streamMessages: counter('stream_messages_total', 'Messages of streams: in from browsers, out to them.', [
+      'direction',
+    ]),
+    streamBytes: counter('stream_bytes_total', 'Bytes of those messages.', ['direction']),
+    streamsClosed: counter('streams_closed_total', 'Streams closed, by code and who began it.', ['code', 'by']),
     auditLinesLost: counter('audit_lines_lost_total', 'Lines of the audit trail that could not be written.', []),
     guardRefusals: counter('guard_refusals_total', 'Requests a guard refused.', ['guard']),
   };

@@ -24,6 +24,8 @@ export interface InvalidationChannel {
   /** False from the moment on at which events may be missed. Cheap: asked on every request. */
   isHealthy(): boolean;
   onEvent(listener: (event: SessionEvent) => void): void;
+  /** Tells the listeners of this instance what it did itself: at once, and also while nothing is heard. Redis says it again. */
+  tell(event: SessionEvent): void;
   /** Called each time hearing begins (again): what happened in between was missed. */
   onHealthy(listener: () => void): void;
   /** Tells every other instance that Finvera limits a credential for so long. Nobody waits for it, and it may get lost. */
@@ -96,6 +98,9 @@ export function createInvalidationChannel(
   return {
     isHealthy,
     onEvent: (listener) => void eventListeners.push(listener),
+    tell(event) {
+      for (const listener of eventListeners) listener(event);
+    },
     onHealthy: (listener) => void healthyListeners.push(listener),
     tellLimited(tag, forMs) {
       publisher.publish(EVENTS_CHANNEL, `${LIMITED}${tag} ${Math.ceil(forMs)}`).catch(() => undefined);
@@ -145,15 +150,18 @@ function parseEvents(channel: string, message: string): SessionEvent[] {
   return kind === 'resealed' ? [{ kind: 'changed', hash }] : [];
 }
 
-/** For the memory store: one process hears itself by other means. */
+/** For the memory store: one process has only itself to listen to. */
 export function createLocalChannel(): InvalidationChannel {
-  const nothing = () => undefined;
+  const listeners: ((event: SessionEvent) => void)[] = [];
   return {
     isHealthy: () => true,
-    onEvent: nothing,
-    onHealthy: nothing,
-    tellLimited: nothing,
-    onLimited: nothing,
-    close: nothing,
+    onEvent: (listener) => void listeners.push(listener),
+    tell(event) {
+      for (const listener of listeners) listener(event);
+    },
+    onHealthy() {},
+    tellLimited() {},
+    onLimited() {},
+    close() {},
   };
 }

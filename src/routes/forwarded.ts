@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import type { UpstreamLimits } from '../cache/upstream-limits.ts';
 import type { RouteSettings, Settings } from '../config/settings.ts';
+import { withApiKey } from '../forwarding/api-key-query.ts';
 import type { ForwardTarget, UnauthorizedVerdict } from '../forwarding/forward-request.ts';
 import type { HttpForwarder } from '../forwarding/http-forwarder.ts';
 import { contextOf } from '../guards/request-context.ts';
@@ -105,23 +106,6 @@ function credentialFor(
   const key = apiKey ?? '';
   if (route.apiKeyIn === 'bearer') return { bearer: key, query };
   return { bearer: undefined, query: withApiKey(query, key) };
-}
-
-/** The browser's own `apikey`, in whatever spelling, gives way to the server's. */
-function withApiKey(query: string, key: string): string {
-  const kept = query
-    .slice(1)
-    .split('&')
-    .filter((pair) => pair !== '' && !isApiKeyName(pair.split('=')[0] ?? ''));
-  return `?${[...kept, `apikey=${encodeURIComponent(key)}`].join('&')}`;
-}
-
-function isApiKeyName(name: string): boolean {
-  try {
-    return decodeURIComponent(name.replaceAll('+', ' ')).trim().toLowerCase() === 'apikey';
-  } catch {
-    return false;
-  }
 }
 
 function allows({ methods }: RouteSettings, method: string): boolean {

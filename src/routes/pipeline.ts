@@ -16,7 +16,7 @@ import type { RouteMatch, RouteTable } from '../forwarding/route-table.ts';
 import type { Frontend } from '../frontend/frontend-proxy.ts';
 import { clientAddress } from '../guards/client-address.ts';
 import { corsHeaders, isPreflight, preflightHeaders } from '../guards/cors.ts';
-import { mayPass } from '../guards/cross-site.ts';
+import { mayPass, mayStream } from '../guards/cross-site.ts';
 import { formFault, isHost } from '../guards/message-form.ts';
 import { type Area, contextOf, type RequestContext, requesterOf, setContext } from '../guards/request-context.ts';
 import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
@@ -37,6 +37,7 @@ export interface PipelineParts {
   readonly routeTable: RouteTable;
   readonly bff: Router;
   readonly finveraPaths: Router;
+  readonly stream: RequestHandler;
   /** By the route's path. */
   readonly forwards: ReadonlyMap<string, Forward>;
   readonly frontend: Frontend | undefined;
@@ -66,6 +67,7 @@ export function createPipeline(parts: PipelineParts): Express {
   );
   app.use(inArea('bff', parts.bff));
   app.use(inArea('finvera', parts.finveraPaths));
+  app.use(onlyStream(parts.stream));
   if (parts.frontend) app.use(serveFrontend(parts.frontend));
   app.use(notFound);
   app.use(answerError);
@@ -100,7 +102,7 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
       method: context.method,
       path: context.path.decoded,
       route: context.routeName,
-      status: this.headersSent ? this.statusCode : 499,
+      status: context.status ?? (this.headersSent ? this.statusCode : 499),
       code: context.code,
       cause: context.cause,
       durationMs: performance.now() - context.startedAt,
@@ -108,7 +110,7 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
       session: context.session,
       userId: context.userId,
       ip: context.clientIp,
-      aborted: !this.writableFinished,
+      aborted: context.status === undefined && !this.writableFinished,
     });
   }
   return (req, res) => {
@@ -134,6 +136,7 @@ function beginRequest({ settings, isDraining, metrics, logRequest }: PipelinePar
       code: undefined,
       cause: undefined,
       upstreamMs: undefined,
+      status: undefined,
     };
     // A connection that is kept would carry its next request into a process that is gone.
     // After an upgrade that it ignores, Node loses what came with it: a pipelining client must know to ask again.
@@ -230,6 +233,7 @@ export function areaOf(decoded: string, match: RouteMatch): Area {
   if (HEALTH_PATHS.includes(decoded)) return 'health';
   if (decoded === '/bff' || decoded.startsWith('/bff/')) return 'bff';
   if (isFinveraPath(decoded)) return 'finvera';
+  if (decoded === '/stream') return 'stream';
   return match.kind === 'route' ? 'route' : 'other';
 }
 
@@ -261,17 +265,15 @@ function guardOrigin({ settings, cookie, metrics, audit }: PipelineParts): Step 
       audit.record('session_cookie_refused', { ...asFields(requesterOf(req, res)), reason: 'malformed_or_twice' });
     }
     context.answerHeaders.push(...corsHeaders(origin, allowedOrigins));
-    const passes = mayPass(
-      {
-        method: req.method,
-        secFetchSite: headerOf(req.headers['sec-fetch-site']),
-        origin,
-        host: context.host,
-        hasSessionCookie: context.cookie.kind !== 'absent',
-        csrfHeader: headerOf(req.headers['x-csrf']),
-      },
-      rules,
-    );
+    const provenance = {
+      method: req.method,
+      secFetchSite: headerOf(req.headers['sec-fetch-site']),
+      origin,
+      host: context.host,
+      hasSessionCookie: context.cookie.kind !== 'absent',
+      csrfHeader: headerOf(req.headers['x-csrf']),
+    };
+    const passes = context.area === 'stream' ? mayStream(provenance, rules) : mayPass(provenance, rules);
     if (!passes) {
       metrics.guardRefusals.inc({ guard: 'cross_site' });
       audit.record('origin_refused', { ...asFields(requesterOf(req, res)), origin, reason: 'cross_site' });
@@ -296,6 +298,11 @@ const readCookies: Step = (req, res) => {
   if (contextOf(res).area !== 'other') parseCookies(req, res, go);
   return false;
 };
+
+const onlyStream =
+  (handler: RequestHandler): RequestHandler =>
+  (req, res, next) =>
+    contextOf(res).area === 'stream' ? handler(req, res, next) : next();
 
 const inArea =
   (area: Area, router: Router): RequestHandler =>

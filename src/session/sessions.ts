@@ -43,6 +43,8 @@ export type Renewal =
 export interface SessionObserver {
   started(session: Session, requester?: Requester): void;
   ended(hash: SessionHash, userId: string, reason: EndReason, requester?: Requester): void;
+  /** New tokens are stored. */
+  renewed?(hash: SessionHash): void;
   /** A write of activity failed: nothing is lost but precision of the idle time. */
   activityLost(error: unknown): void;
   /** Sealed anew under the newest key; with an error: not yet, the older key still opens it. */
@@ -68,7 +70,7 @@ export interface Sessions {
   /** From the store, whatever the cache says: for decisions on what others may have written. */
   reread(id: SessionId): Promise<Finding>;
   /** Marks the user as active; writes in the background and at intervals. */
-  noteActivity(session: Session): void;
+  noteActivity(session: Pick<Session, 'hash' | 'lastSeenAt' | 'seenWrittenAt' | 'absoluteExpiresAt'>): void;
   /** Stores new tokens, only if nobody stored others since `session` was read. */
   renew(session: Session, tokens: Tokens, forced?: ForcedRefresh): Promise<Renewal>;
   noteForced(session: Session, forced: ForcedRefresh): Promise<void>;
@@ -147,7 +149,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     return cache.load(hash, () => read(id, hash)).then(toFinding);
   };
 
-  const noteActivity = (session: Session): void => {
+  const noteActivity: Sessions['noteActivity'] = (session) => {
     const now = clock.now();
     if (now <= session.lastSeenAt) return;
     session.lastSeenAt = now;
@@ -202,6 +204,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       });
       cache.invalidate(session.hash);
       if (written.kind !== 'written') return written;
+      observer.renewed?.(session.hash);
       const renewed = {
         ...session,
         tokens,

@@ -100,6 +100,7 @@ test('docs/operations.md describes every event of the audit trail', () => {
     session_ended: true,
     session_cookie_refused: true,
     origin_refused: true,
+    stream_refused: true,
     session_keys_changed: true,
   };
   const table = read('docs/operations.md').split('## Audit trail')[1] ?? '';
