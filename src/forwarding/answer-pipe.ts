@@ -8,6 +8,8 @@ import type { RequestBody } from './request-body.ts';
 import type { AttemptListener, UpstreamAttempt } from './upstream-attempt.ts';
 import { toGatewayError } from './upstream-error.ts';
 
+/** Larger ones are not copied. */
+const MAX_JOINED_BYTES = 16 * 1024;
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const IDEMPOTENT: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
 
@@ -45,17 +47,20 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
   let attempt: UpstreamAttempt | undefined;
   let status = 0;
   let bytes = 0;
+  /** As the head says; undefined where it says none. */
+  let wholeLength: number | undefined;
   let upstreamMs = 0;
   let mode: 'waiting' | 'passing' | 'discarding' = 'waiting';
-  const stalled = createStallTimer(res, request.target.bodyTimeoutMs, () => {
+  let stalled: StallTimer | undefined;
+  const onStalled = () => {
     attempt?.cancel();
     res.destroy();
     exchange.finish({ kind: 'cut', status, error: new GatewayError('request_timeout') });
-  });
+  };
   const pass = (headers: HeaderList) => {
     mode = 'passing';
     request.onHead?.(upstreamMs, status, headers);
-    writeHead(exchange, status, headers);
+    wholeLength = writeHead(exchange, status, headers);
   };
   const settle401 = (verdict: UnauthorizedVerdict, headers: HeaderList) => {
     if (req.socket.destroyed) return;
@@ -92,21 +97,27 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
         if (bytes > MAX_DISCARDED_BYTES) attempt?.cancel();
         return;
       }
+      if (bytes === wholeLength && chunk.length === bytes && bytes <= MAX_JOINED_BYTES) {
+        // Whole in one piece: as Latin-1, byte for byte, it leaves together with its head.
+        res.end(chunk.toString('latin1'), 'latin1');
+        return;
+      }
       if (res.write(chunk)) return;
       attempt?.pause();
+      stalled ??= createStallTimer(res, request.target.bodyTimeoutMs, onStalled);
       stalled.start();
       res.once('drain', () => {
-        stalled.stop();
+        stalled?.stop();
         attempt?.resume();
       });
     },
     onEnd() {
       if (mode === 'discarding') return;
-      res.end();
+      if (!res.writableEnded) res.end();
       exchange.finish({ kind: 'answered', status, bytesOut: bytes, upstreamMs });
     },
     onFailure(cause) {
-      stalled.stop();
+      stalled?.stop();
       if (mode === 'discarding') return;
       if (mode === 'passing') {
         // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
@@ -135,8 +146,13 @@ function canRetry(exchange: Exchange, cause: unknown): boolean {
   return toGatewayError(cause).kind === 'upstream_refused';
 }
 
+interface StallTimer {
+  start(): void;
+  stop(): void;
+}
+
 /** A reader that takes nothing for `limitMs` is gone for us: what it holds is memory. */
-function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void) {
+function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void): StallTimer {
   let timer: NodeJS.Timeout | undefined;
   const stop = () => clearTimeout(timer);
   return {
@@ -149,14 +165,28 @@ function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () =>
   };
 }
 
-function writeHead({ req, res, request, upstream }: Exchange, status: number, upstreamHeaders: HeaderList): void {
+/** @returns the length that the head gives, if it gives one. */
+function writeHead(
+  { req, res, request, upstream }: Exchange,
+  status: number,
+  upstreamHeaders: HeaderList,
+): number | undefined {
   const { answerHeaders, apiKey } = request;
   const context = { upstream, status, ...(apiKey === undefined ? {} : { apiKey }) };
   const headers = responseHeaders(upstreamHeaders, context);
-  const hasLength = headers.some((name, i) => i % 2 === 0 && name.length === 14 && /^content-length$/i.test(name));
+  const length = lengthIn(headers);
   for (const part of answerHeaders) headers.push(part);
   // An answer before the request's end: the rest of the body must never be read as a next request (RFC 9112 §9.3).
   if (!req.complete) headers.push('Connection', 'close');
   res.writeHead(status, headers);
-  if (!hasLength) res.flushHeaders();
+  if (length === undefined) res.flushHeaders();
+  return length;
+}
+
+function lengthIn(headers: HeaderList): number | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(headers[i + 1]);
+  }
+  return undefined;
 }

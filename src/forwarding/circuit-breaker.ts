@@ -58,28 +58,14 @@ export function createCircuitBreaker({ now, onChange }: CircuitBreakerOptions): 
     if (failures >= MIN_FAILURES && failures / (failures + successes) >= FAILURE_RATIO) open();
   };
 
-  const permit = (isProbe: boolean): Permit => {
-    let settled = false;
-    const once = (settle: () => void) => () => {
-      if (settled) return;
-      settled = true;
-      if (isProbe) probing = false;
-      settle();
-    };
-    return {
-      kind: 'permit',
-      succeed: once(() => {
-        if (isProbe) {
-          startWindow();
-          become('closed');
-        } else if (state === 'closed') count(false);
-      }),
-      fail: once(() => {
-        if (isProbe) open();
-        else if (state === 'closed') count(true);
-      }),
-      abandon: once(() => undefined),
-    };
+  const settle = (isProbe: boolean, outcome: 'succeeded' | 'failed' | 'unknown') => {
+    if (isProbe) {
+      probing = false;
+      if (outcome === 'failed') open();
+      if (outcome !== 'succeeded') return;
+      startWindow();
+      become('closed');
+    } else if (state === 'closed' && outcome !== 'unknown') count(outcome === 'failed');
   };
 
   return {
@@ -87,13 +73,44 @@ export function createCircuitBreaker({ now, onChange }: CircuitBreakerOptions): 
       return state;
     },
     enter() {
-      if (state === 'closed') return permit(false);
+      if (state === 'closed') return new OnePermit(settle, false);
       const waitMs = openedAt + OPEN_MS - now();
       if (waitMs > 0) return { kind: 'open', retryAfterMs: waitMs };
       if (probing) return { kind: 'open', retryAfterMs: OPEN_MS };
       probing = true;
       become('half-open');
-      return permit(true);
+      return new OnePermit(settle, true);
     },
   };
+}
+
+/** An object without closures: there is one for every request. */
+class OnePermit implements Permit {
+  readonly kind = 'permit';
+  readonly #settle: (isProbe: boolean, outcome: 'succeeded' | 'failed' | 'unknown') => void;
+  readonly #isProbe: boolean;
+  #isSettled = false;
+
+  constructor(settle: (isProbe: boolean, outcome: 'succeeded' | 'failed' | 'unknown') => void, isProbe: boolean) {
+    this.#settle = settle;
+    this.#isProbe = isProbe;
+  }
+
+  succeed(): void {
+    this.#once('succeeded');
+  }
+
+  fail(): void {
+    this.#once('failed');
+  }
+
+  abandon(): void {
+    this.#once('unknown');
+  }
+
+  #once(outcome: 'succeeded' | 'failed' | 'unknown'): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#settle(this.#isProbe, outcome);
+  }
 }

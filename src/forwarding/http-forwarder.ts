@@ -3,15 +3,16 @@
  * it is handed a target and a bearer, and asks its caller once when the upstream answers 401.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import { createAnswerPipe, type Exchange } from './answer-pipe.ts';
 import type { CircuitBreaker, Permit } from './circuit-breaker.ts';
 import { openRequestsOn, whenGone } from './client-connection.ts';
+import { createDeadlines } from './deadlines.ts';
 import type { ForwardRequest, ForwardResult } from './forward-request.ts';
 import { requestHeaders } from './header-policy.ts';
 import { hasBody, takeRequestBody } from './request-body.ts';
-import { sendUpstream } from './upstream-attempt.ts';
+import { sendUpstream, type UpstreamWays } from './upstream-attempt.ts';
 import { toGatewayError } from './upstream-error.ts';
 
 export interface ForwarderOptions {
@@ -51,6 +52,8 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  const ways: UpstreamWays = { dispatcher: pool, deadlines: createDeadlines() };
+  const basePath = upstream.pathname.replace(/\/$/, '');
   let inFlight = 0;
   return {
     async forward(req, res, request) {
@@ -60,7 +63,7 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
       if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
       inFlight += 1;
       try {
-        return await forwardOnce(pool, upstream, req, res, request, permit);
+        return await forwardOnce(ways, upstream, basePath, req, res, request, permit);
       } finally {
         inFlight -= 1;
         permit.abandon();
@@ -78,8 +81,9 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
 const isUpstreamFault = ({ kind }: GatewayError): boolean => kind === 'upstream_refused' || kind === 'upstream_timeout';
 
 function forwardOnce(
-  pool: Dispatcher,
+  ways: UpstreamWays,
   upstream: URL,
+  basePath: string,
   req: IncomingMessage,
   res: ServerResponse,
   request: ForwardRequest,
@@ -87,7 +91,6 @@ function forwardOnce(
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     const { target, context, onBodyWanted } = request;
-    const basePath = upstream.pathname.replace(/\/$/, '');
     const body = hasBody(req)
       ? takeRequestBody(req, {
           maxBytes: target.maxBodyBytes,
@@ -115,7 +118,7 @@ function forwardOnce(
         const again = this.replayed || this.retried;
         const pipe = createAnswerPipe(this, bearer);
         this.attempt = sendUpstream(
-          pool,
+          ways,
           {
             method: target.method,
             path: basePath + target.path,

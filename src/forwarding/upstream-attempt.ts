@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
 import type { HeaderList } from './header-policy.ts';
 
 export interface UpstreamRequest {
@@ -35,65 +36,17 @@ export interface UpstreamAttempt {
   cancel(): void;
 }
 
+export interface UpstreamWays {
+  readonly dispatcher: Dispatcher;
+  readonly deadlines: Deadlines;
+}
+
 export function sendUpstream(
-  dispatcher: Dispatcher,
+  { dispatcher, deadlines }: UpstreamWays,
   request: UpstreamRequest,
   listener: AttemptListener,
 ): UpstreamAttempt {
-  let controller: Dispatcher.DispatchController | undefined;
-  let over = false;
-  let timer = armed(request.headersTimeoutMs);
-
-  function armed(ms: number): NodeJS.Timeout {
-    return setTimeout(() => fail(new GatewayError('upstream_timeout')), ms);
-  }
-  function close(): boolean {
-    if (over) return false;
-    over = true;
-    clearTimeout(timer);
-    return true;
-  }
-  function fail(cause: unknown): void {
-    if (!close()) return;
-    abort();
-    listener.onFailure(cause);
-  }
-  function abort(): void {
-    if (controller && !controller.aborted) controller.abort(new Error('the exchange is over'));
-  }
-
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started;
-      if (over) abort();
-      // Until the body is sent, its own idle timer watches.
-      else if (request.body && !Buffer.isBuffer(request.body)) clearTimeout(timer);
-    },
-    onRequestSent() {
-      if (over) return;
-      clearTimeout(timer);
-      timer = armed(request.headersTimeoutMs);
-    },
-    onResponseStart({ rawHeaders }, status) {
-      if (over || status < 200) return; // 1xx concern this hop only
-      const headers = decodeHeaders(rawHeaders);
-      if (status > 599 || isCodedOtherwise(headers)) return fail(new GatewayError('upstream_invalid'));
-      clearTimeout(timer);
-      timer = armed(request.bodyTimeoutMs);
-      listener.onHead(status, headers);
-    },
-    onResponseData(_controller, chunk) {
-      if (over) return;
-      timer.refresh();
-      listener.onChunk(chunk);
-    },
-    onResponseEnd() {
-      if (close()) listener.onEnd();
-    },
-    onResponseError(_controller, cause) {
-      if (close()) listener.onFailure(cause);
-    },
-  };
+  const attempt = new Attempt(deadlines, request, listener);
   try {
     dispatcher.dispatch(
       {
@@ -102,27 +55,107 @@ export function sendUpstream(
         headers: request.headers as string[],
         body: request.body,
       },
-      handler,
+      attempt,
     );
   } catch (cause) {
     // undici throws at once for what it will not send, such as a header value that is not valid.
-    queueMicrotask(() => fail(cause));
+    queueMicrotask(() => attempt.fail(cause));
   }
-  return {
-    pause() {
-      controller?.pause();
-      clearTimeout(timer);
-    },
-    resume() {
-      if (over) return;
-      clearTimeout(timer);
-      timer = armed(request.bodyTimeoutMs);
-      controller?.resume();
-    },
-    cancel() {
-      if (close()) abort();
-    },
-  };
+  return attempt;
+}
+
+/** undici's handler, the owner's handle and the deadline in one object: there is one for every request. */
+class Attempt implements UpstreamAttempt, Deadline, Dispatcher.DispatchHandler {
+  dueAt = 0;
+  readonly #deadlines: Deadlines;
+  readonly #request: UpstreamRequest;
+  readonly #listener: AttemptListener;
+  #controller: Dispatcher.DispatchController | undefined;
+  #isOver = false;
+
+  constructor(deadlines: Deadlines, request: UpstreamRequest, listener: AttemptListener) {
+    this.#deadlines = deadlines;
+    this.#request = request;
+    this.#listener = listener;
+    deadlines.set(this, request.headersTimeoutMs);
+  }
+
+  onDue(): void {
+    this.fail(new GatewayError('upstream_timeout'));
+  }
+
+  fail(cause: unknown): void {
+    if (!this.#close()) return;
+    this.#abort();
+    this.#listener.onFailure(cause);
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+    this.#deadlines.clear(this);
+  }
+
+  resume(): void {
+    if (this.#isOver) return;
+    this.#deadlines.set(this, this.#request.bodyTimeoutMs);
+    this.#controller?.resume();
+  }
+
+  cancel(): void {
+    if (this.#close()) this.#abort();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isOver) {
+      this.#abort();
+      return;
+    }
+    // Until the body is sent, its own idle timer watches.
+    const { body } = this.#request;
+    if (body && !Buffer.isBuffer(body)) this.#deadlines.clear(this);
+  }
+
+  onRequestSent(): void {
+    if (!this.#isOver) this.#deadlines.set(this, this.#request.headersTimeoutMs);
+  }
+
+  onResponseStart({ rawHeaders }: Dispatcher.DispatchController, status: number): void {
+    if (this.#isOver || status < 200) return; // 1xx concern this hop only
+    const headers = decodeHeaders(rawHeaders);
+    if (status > 599 || isCodedOtherwise(headers)) {
+      this.fail(new GatewayError('upstream_invalid'));
+      return;
+    }
+    this.#deadlines.set(this, this.#request.bodyTimeoutMs);
+    this.#listener.onHead(status, headers);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#deadlines.set(this, this.#request.bodyTimeoutMs);
+    this.#listener.onChunk(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#close()) this.#listener.onEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    if (this.#close()) this.#listener.onFailure(cause);
+  }
+
+  #close(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#deadlines.clear(this);
+    return true;
+  }
+
+  #abort(): void {
+    const controller = this.#controller;
+    if (controller && !controller.aborted) controller.abort(new Error('the exchange is over'));
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { type DestinationStream, type Level, pino } from 'pino';
 import type { LogLevel } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { inert, MAX_VALUE_CHARS } from './inert-text.ts';
+import { createLineCollector, type SonicBoom } from './line-collector.ts';
 
 /** Every field a log line may hold. What is not here is dropped before the line is written. */
 const ALLOWED = new Set([
@@ -108,10 +109,10 @@ export function createLogger({ level, destination, pretty }: LoggerOptions): Log
     timestamp: () => `,"time":"${isoNow()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const collecting = destination || pretty ? undefined : standardOutput();
+  const collecting = destination || pretty ? undefined : createLineCollector(standardOutput());
   const output = destination ?? collecting ?? prettyOutput();
   const sink = pino(options, output);
-  const flush = () => (collecting ? flushQuietly(collecting) : undefined);
+  const flush = () => collecting?.flush();
   const write = (name: Level) => (fields: LogFields, message: string) => {
     if (!sink.isLevelEnabled(name)) return;
     sink[name](allowedFields(fields), message);
@@ -150,11 +151,6 @@ function isoNow(): string {
   return lastText;
 }
 
-type SonicBoom = ReturnType<typeof pino.destination>;
-
-/** A system call for each request's line would cost more than the line: lines are collected, for a quarter of a second at most. */
-const COLLECT_BYTES = 64 * 1024;
-const COLLECT_MS = 250;
 /** Where nobody reads standard output, lines are dropped before memory runs out. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
@@ -163,23 +159,8 @@ function prettyOutput(): DestinationStream {
 }
 
 function standardOutput(): SonicBoom {
-  const output = pino.destination({
-    dest: 1,
-    sync: false,
-    minLength: COLLECT_BYTES,
-    maxWrite: 2 * COLLECT_BYTES,
-    periodicFlush: COLLECT_MS,
-    maxLength: MAX_WAITING_BYTES,
-  });
+  const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES });
   // A reader that went away must not end the gateway.
   output.on('error', () => undefined);
   return output;
-}
-
-function flushQuietly(output: SonicBoom): void {
-  try {
-    output.flushSync();
-  } catch {
-    // Not open yet, or nobody reads any more: what is left goes with the next line, or is lost with its reader.
-  }
 }
