@@ -55,6 +55,13 @@ export interface Metrics {
   /** 1 for the key that seals, by its name; 0 for those that only open. */
   readonly sessionKeys: Gauge<'kid'>;
   readonly auditLinesLost: Counter;
+  readonly hubReaders: Gauge;
+  readonly hubTopics: Gauge;
+  readonly hubUpstreamOpen: Gauge;
+  readonly hubConnections: Counter<'outcome'>;
+  readonly hubReceived: Counter;
+  readonly hubDelivered: Counter;
+  readonly hubDropped: Counter<'reason'>;
   readonly cachedSessions: Gauge;
   /** What is open: streams, event streams, long answers. */
   readonly openStreams: Gauge<'kind'>;
@@ -170,6 +177,15 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
     streamBytes: counter('stream_bytes_total', 'Bytes of those messages.', ['direction']),
     streamsClosed: counter('streams_closed_total', 'Streams closed, by code and who began it.', ['code', 'by']),
     auditLinesLost: counter('audit_lines_lost_total', 'Lines of the audit trail that could not be written.', []),
+    hubReaders: gauge('hub_readers', 'Browsers that the stream hub serves.', []),
+    hubTopics: gauge('hub_topics', 'Different subscriptions of those.', []),
+    hubUpstreamOpen: gauge('hub_upstream_open', '1 while the stream hub has its upstream connection.', []),
+    hubConnections: counter('hub_connections_total', "What became of the stream hub's upstream connection.", [
+      'outcome',
+    ]),
+    hubReceived: counter('hub_received_total', 'Messages that the stream hub got from the upstream.', []),
+    hubDelivered: counter('hub_delivered_total', 'Messages that it handed to browsers.', []),
+    hubDropped: counter('hub_dropped_total', 'Messages of the upstream that reached nobody.', ['reason']),
     guardRefusals: counter('guard_refusals_total', 'Requests a guard refused.', ['guard']),
   };
 }
