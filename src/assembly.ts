@@ -3,6 +3,7 @@ import { createUpstreamLimits } from './cache/upstream-limits.ts';
 import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
+import { withApiKey } from './forwarding/api-key-query.ts';
 import { type CircuitBreaker, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
@@ -13,6 +14,7 @@ import { createStuffingWatch } from './guards/stuffing-watch.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Audit } from './observability/audit.ts';
 import { withRefreshAudit, withSessionAudit } from './observability/audit-reports.ts';
+import { createHubReport, showHub } from './observability/hub-report.ts';
 import { showLiveGauges } from './observability/live-gauges.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
@@ -40,7 +42,9 @@ import { createTokenSeal, type TokenSeal } from './session/token-seal.ts';
 import { createBrowserSide } from './streams/browser-side.ts';
 import { codeLabel } from './streams/close-codes.ts';
 import { createSessionWatch } from './streams/session-watch.ts';
+import { createStreamHub } from './streams/stream-hub.ts';
 import { createStreams } from './streams/streams.ts';
+import { dialUpstream } from './streams/upstream-dial.ts';
 
 const LOGIN_BODY_TIMEOUT_MS = 15_000;
 
@@ -120,6 +124,7 @@ export function assemble(parts: AssemblyParts) {
     metrics.openStreams.set({ kind: 'streams' }, streams.size);
     metrics.watchedSessions.set(watch.size);
   });
+  const hub = createHub(settings, log, metrics);
   const authenticate = createAuthenticate(sessions, cookie);
   const throttle = createLoginThrottle({
     account: settings.loginLimitAccount,
@@ -156,6 +161,7 @@ export function assemble(parts: AssemblyParts) {
       ...sessionParts,
       settings,
       streams,
+      hub,
       watch,
       browserSide: createBrowserSide(settings.streams),
       audit,
@@ -169,7 +175,28 @@ export function assemble(parts: AssemblyParts) {
     audit,
     logRequest: createRequestLog(log, metrics),
   });
-  return { app, health, finvera, forwarder, coordinator, keysFile, streams, watch };
+  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch };
+}
+
+/** One upstream connection for all browsers, and only ever with the server's own key. */
+function createHub({ streams, finveraStreamUrl, finveraApiKey }: Settings, log: Logger, metrics: Metrics) {
+  if (streams.mode !== 'hub' || !finveraApiKey) return undefined;
+  const hub = createStreamHub({
+    dial: (signal) =>
+      dialUpstream({
+        url: `${finveraStreamUrl}${new URL(finveraStreamUrl).pathname === '/' ? '/' : ''}${withApiKey('', finveraApiKey.reveal())}`,
+        headers: [],
+        protocols: [],
+        handshakeTimeoutMs: streams.handshakeTimeout,
+        maxMessageBytes: streams.maxMessageBytes,
+        signal,
+      }),
+    heartbeatMs: streams.heartbeat,
+    symbolFields: streams.symbolFields,
+    report: createHubReport(log, metrics),
+  });
+  showHub(metrics, hub.stats);
+  return hub;
 }
 
 /** Keys of a file change without a restart; those of a variable cannot. */

@@ -72,7 +72,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings.frontend);
-  const { app, health, finvera, forwarder, coordinator, keysFile, streams, watch } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch } = assemble({
     settings,
     clock,
     log,
@@ -134,6 +134,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         const deadline = performance.now() + limitMs;
         keysFile.stop();
         const [isServed, areStreamsClosed] = await Promise.all([closeServer(server, limitMs), streams.close(limitMs)]);
+        hub?.close();
         watch.close();
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);

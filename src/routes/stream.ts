@@ -7,7 +7,7 @@ import type { Settings } from '../config/settings.ts';
 import { withApiKey, withoutApiKey } from '../forwarding/api-key-query.ts';
 import { requestHeaders } from '../forwarding/header-policy.ts';
 import { clearSessionCookie } from '../guards/authenticate.ts';
-import { contextOf, requesterOf } from '../guards/request-context.ts';
+import { contextOf, type RequestContext, requesterOf } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Audit } from '../observability/audit.ts';
 import { asFields } from '../observability/audit-reports.ts';
@@ -15,7 +15,8 @@ import type { Session } from '../session/session.ts';
 import { type BrowserSide, handshakeFault, offeredProtocols } from '../streams/browser-side.ts';
 import { CLOSE } from '../streams/close-codes.ts';
 import type { SessionWatch } from '../streams/session-watch.ts';
-import type { Streams } from '../streams/streams.ts';
+import type { StreamHub } from '../streams/stream-hub.ts';
+import type { StreamOwner, Streams } from '../streams/streams.ts';
 import { type DialOutcome, dialUpstream } from '../streams/upstream-dial.ts';
 import { type PendingUpgrade, upgradeOf } from './pending-upgrade.ts';
 import { type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
@@ -23,6 +24,8 @@ import { type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
 export interface StreamRouteParts extends RefreshedSessionParts {
   readonly settings: Pick<Settings, 'finveraStreamUrl' | 'finveraApiKey' | 'streams'>;
   readonly streams: Streams;
+  /** Where all browsers share one upstream; else each has its own. */
+  readonly hub: StreamHub | undefined;
   readonly watch: SessionWatch;
   readonly browserSide: BrowserSide;
   readonly audit: Audit;
@@ -86,30 +89,41 @@ interface Opening {
 
 /** @returns false where the browser left meanwhile. */
 async function open(parts: StreamRouteParts, opening: Opening): Promise<boolean> {
-  const { req, res, upgrade, leave } = opening;
+  const { req, res, session: found, leave } = opening;
   const context = contextOf(res);
+  if (parts.hub) {
+    // The first that is offered: what the upstream speaks is the hub's business.
+    const browser = accept(parts, opening, offeredProtocols(req)?.[0]);
+    if (browser) parts.streams.joinHub(browser, parts.hub, ownerOf(context, found, leave));
+    return browser !== undefined;
+  }
   const startedAt = performance.now();
   const { outcome, session } = await dialForSession(parts, opening);
   context.upstreamMs = performance.now() - startedAt;
-  if (upgrade.socket.destroyed) {
-    if (outcome.kind === 'open') outcome.socket.terminate();
-    return false;
-  }
-  context.status = 101;
-  upgrade.detach();
   const protocol = outcome.kind === 'open' ? outcome.socket.protocol : offeredProtocols(req)?.[0];
-  const browser = parts.browserSide.accept(req, upgrade.socket, upgrade.head, {
-    protocol: protocol || undefined,
-    headers: [`X-Request-Id: ${context.requestId}`],
-  });
+  const browser = accept(parts, opening, protocol);
   if (!browser) {
     if (outcome.kind === 'open') outcome.socket.terminate();
     return false;
   }
-  const owner = { session, requestId: context.requestId, clientIp: context.clientIp, leave };
+  const owner = ownerOf(context, session, leave);
   if (outcome.kind === 'open') parts.streams.openTunnel(browser, outcome.socket, owner);
   else parts.streams.refuse(browser, owner, ...closingOf(outcome));
   return true;
+}
+
+/** @returns undefined where the browser left meanwhile. */
+function accept({ browserSide }: StreamRouteParts, { req, res, upgrade }: Opening, protocol: string | undefined) {
+  if (upgrade.socket.destroyed) return undefined;
+  const context = contextOf(res);
+  context.status = 101;
+  upgrade.detach();
+  const headers = [`X-Request-Id: ${context.requestId}`];
+  return browserSide.accept(req, upgrade.socket, upgrade.head, { protocol: protocol || undefined, headers });
+}
+
+function ownerOf({ requestId, clientIp }: RequestContext, session: Session, leave: () => void): StreamOwner {
+  return { session, requestId, clientIp, leave };
 }
 
 /** A refused upgrade tells a page nothing: the stream is accepted and closed with a code instead (contract §6). */

@@ -3,13 +3,8 @@
  * closed when nobody has wanted it for a while. What is said on it is not its business.
  */
 import type { RawData, WebSocket } from 'ws';
-
-/** How one attempt went. */
-export type HubDialOutcome =
-  /** Paused, so that nothing is lost until somebody listens. */
-  | { readonly kind: 'open'; readonly socket: WebSocket }
-  | { readonly kind: 'refused'; readonly status: number }
-  | { readonly kind: 'failed'; readonly cause: Error };
+import { keepBeating } from './heartbeat.ts';
+import type { DialOutcome } from './upstream-dial.ts';
 
 /** What happens to the connection. */
 export interface HubUpstreamListener {
@@ -25,7 +20,7 @@ export interface HubUpstreamListener {
 
 export interface HubUpstreamOptions {
   /** One attempt; the key is the dialler's business. */
-  readonly dial: (signal: AbortSignal) => Promise<HubDialOutcome>;
+  readonly dial: (signal: AbortSignal) => Promise<DialOutcome>;
   readonly heartbeatMs: number;
   /** How long the connection stays when nobody wants it any more. */
   readonly lingerMs: number;
@@ -139,7 +134,7 @@ class Connection implements HubUpstream {
     this.#dialling = dialling;
     const outcome = await this.#options
       .dial(dialling.signal)
-      .catch((cause: Error): HubDialOutcome => ({ kind: 'failed', cause }));
+      .catch((cause: Error): DialOutcome => ({ kind: 'failed', cause }));
     if (dialling.signal.aborted) {
       if (outcome.kind === 'open') outcome.socket.terminate();
       return;
@@ -176,7 +171,7 @@ class Connection implements HubUpstream {
     socket.resume();
   }
 
-  #failed(outcome: Exclude<HubDialOutcome, { kind: 'open' }>): void {
+  #failed(outcome: Exclude<DialOutcome, { kind: 'open' }>): void {
     const isRefused = outcome.kind === 'refused';
     const why = isRefused ? `refused with ${outcome.status}` : outcome.cause.message;
     this.#lost(why);
@@ -229,18 +224,12 @@ class Connection implements HubUpstream {
   }
 }
 
-/** Pings in both ways that are known, and gives up what stays silent from one ping to the next. @returns what stops it. */
+/** Pings in both ways that are known: Finvera documents a message for it. @returns what stops it. */
 function keepAsking(socket: WebSocket, everyMs: number, message: string, onSilent: () => void): () => void {
-  let isAlive = true;
-  const hear = () => {
-    isAlive = true;
+  const heart = keepBeating(socket, everyMs, () => false, onSilent);
+  const timer = setInterval(() => socket.send(message), everyMs);
+  return () => {
+    heart.stop();
+    clearInterval(timer);
   };
-  for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, hear);
-  const timer = setInterval(() => {
-    if (!isAlive) return onSilent();
-    isAlive = false;
-    socket.ping();
-    socket.send(message);
-  }, everyMs).unref();
-  return () => clearInterval(timer);
 }

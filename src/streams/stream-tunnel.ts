@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { CLOSE, codeForBrowser, codeForUpstream, codeOfInputError, isSendable } from './close-codes.ts';
+import { keepBeating } from './heartbeat.ts';
 import { type RelayLimits, relay } from './relay.ts';
 
 export interface TunnelLimits extends RelayLimits {
@@ -102,26 +103,4 @@ export function openTunnel(
 function closeWith(socket: WebSocket, code: number | undefined, reason: Buffer | string = ''): void {
   if (code === undefined) socket.close();
   else socket.close(code, reason);
-}
-
-/**
- * Pings, and gives a peer up that stays silent from one ping to the next.
- * @param isUnread true while nobody reads the peer, so that its silence means nothing.
- */
-function keepBeating(socket: WebSocket, everyMs: number, isUnread: () => boolean, onSilent: () => void) {
-  let isAlive = true;
-  const hear = () => {
-    isAlive = true;
-  };
-  socket.on('pong', hear);
-  socket.on('ping', hear);
-  socket.on('message', hear);
-  let wasUnread = false;
-  const timer = setInterval(() => {
-    if (!isAlive && !wasUnread && !isUnread()) return onSilent();
-    wasUnread = isUnread();
-    isAlive = false;
-    socket.ping();
-  }, everyMs);
-  return { stop: () => clearInterval(timer) };
 }

@@ -5,9 +5,11 @@
 import type { WebSocket } from 'ws';
 import type { StreamReport } from '../observability/stream-report.ts';
 import { CLOSE } from './close-codes.ts';
+import { openHubStream } from './hub-stream.ts';
 import { createPlaces, type Places } from './places.ts';
 import type { SessionWatch, WatchedSession } from './session-watch.ts';
-import { type OpenStream, openTunnel, type TunnelLimits } from './stream-tunnel.ts';
+import type { StreamHub } from './stream-hub.ts';
+import { type OpenStream, openTunnel, type TunnelLimits, type TunnelListener } from './stream-tunnel.ts';
 
 export interface StreamOwner {
   readonly session: WatchedSession & { readonly userId: string };
@@ -22,6 +24,8 @@ export interface Streams {
   readonly places: Places;
   /** @param upstream open and paused. */
   openTunnel(browser: WebSocket, upstream: WebSocket, owner: StreamOwner): void;
+  /** One of those that share the hub's upstream. */
+  joinHub(browser: WebSocket, hub: StreamHub, owner: StreamOwner): void;
   /** Accepts and says why there is no stream: a page sees no more of a refused upgrade than that it failed. */
   refuse(browser: WebSocket, owner: StreamOwner, code: number, reason: string): void;
   readonly size: number;
@@ -92,13 +96,10 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
   return {
     places,
     openTunnel(browser, upstream, owner) {
-      bind(owner, (told) =>
-        openTunnel(browser, upstream, limits, {
-          onActivity: () => told.onActivity(),
-          onMessage: told.onMessage,
-          onClosed: ({ code, by }) => told.onClosed(code, by),
-        }),
-      );
+      bind(owner, (told) => openTunnel(browser, upstream, limits, listenerOf(told)));
+    },
+    joinHub(browser, hub, owner) {
+      bind(owner, (told) => openHubStream(browser, hub, limits, listenerOf(told)));
     },
     refuse(browser, owner, code, reason) {
       bind(owner, (told) => {
@@ -136,4 +137,12 @@ interface ToldStream {
   onClosed: (code: number, by: 'browser' | 'upstream' | 'gateway') => void;
   readonly onMessage: (direction: 'in' | 'out', bytes: number) => void;
   totals(): Omit<Parameters<StreamReport['closed']>[0], 'code' | 'by'>;
+}
+
+function listenerOf(told: ToldStream): TunnelListener {
+  return {
+    onActivity: () => told.onActivity(),
+    onMessage: told.onMessage,
+    onClosed: ({ code, by }) => told.onClosed(code, by),
+  };
 }
