@@ -47,7 +47,7 @@ export interface Subject {
   readonly event: string | undefined;
 }
 
-export const MAX_SYMBOL_CHARS = 64;
+const MAX_SYMBOL_CHARS = 64;
 const SYMBOL_FORM = new RegExp(`^\\P{C}{1,${MAX_SYMBOL_CHARS}}$`, 'u');
 /** The only event whose name is documented: in `FMV.BRK.B` it stands before the symbol, and `BRK.B` is a symbol. */
 const EVENT_PREFIX = /^(FMV)\.(?=.)/;
