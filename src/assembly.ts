@@ -4,13 +4,15 @@ import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
 import { withApiKey } from './forwarding/api-key-query.ts';
-import { type CircuitBreaker, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
+import { type CircuitBreakerOptions, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
+import { createFairBreaker } from './forwarding/fair-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
 import type { Frontend } from './frontend/frontend-proxy.ts';
 import { createAuthenticate } from './guards/authenticate.ts';
 import { createLoginThrottle } from './guards/login-throttle.ts';
 import { createStuffingWatch } from './guards/stuffing-watch.ts';
+import { createUserShare } from './guards/user-share.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Audit } from './observability/audit.ts';
 import { withRefreshAudit, withSessionAudit } from './observability/audit-reports.ts';
@@ -86,12 +88,12 @@ export function assemble(parts: AssemblyParts) {
     connectTimeoutMs: settings.finveraConnectTimeout,
     authTimeoutMs: settings.finveraAuthTimeout,
     clock,
-    breaker: createBreaker('auth', log, metrics),
+    breaker: createCircuitBreaker(breakerOptions('auth', log, metrics)),
   });
   const forwarder = createHttpForwarder({
     url: settings.finveraUrl,
     connectTimeoutMs: settings.finveraConnectTimeout,
-    breaker: createBreaker('data', log, metrics),
+    breaker: createFairBreaker(breakerOptions('data', log, metrics)),
   });
   const coordinator = createRefreshCoordinator({
     sessions,
@@ -145,7 +147,7 @@ export function assemble(parts: AssemblyParts) {
   const health = createHealth({ sessions, finveraUrl: settings.finveraUrl, isDraining });
   const sessionParts = { authenticate, coordinator, cookie };
   const limits = createUpstreamLimits(clock, channel);
-  const validateParts = { ...sessionParts, forwarder, settings, metrics, clock };
+  const validateParts = { ...sessionParts, forwarder, settings, metrics, clock, share: createUserShare() };
   const forwardParts = { ...validateParts, limits };
   const forwards = new Map<string, Forward>(
     settings.routes.map((route) => [route.path, createForward(forwardParts, route)]),
@@ -229,15 +231,15 @@ function followKeysFile({ settings, log, metrics, audit, channel }: AssemblyPart
 const BREAKER_LEVELS = { closed: 0, 'half-open': 1, open: 2 } as const;
 
 /** One for each way to Finvera: auth and data calls fail apart. */
-function createBreaker(upstream: 'auth' | 'data', log: Logger, metrics: Metrics): CircuitBreaker {
+function breakerOptions(upstream: 'auth' | 'data', log: Logger, metrics: Metrics): CircuitBreakerOptions {
   metrics.breakerState.set({ upstream }, 0);
-  return createCircuitBreaker({
+  return {
     now: () => performance.now(),
     onChange: (state) => {
       metrics.breakerState.set({ upstream }, BREAKER_LEVELS[state]);
       log.warn({ event: 'breaker', reason: upstream, outcome: state }, 'circuit breaker changed');
     },
-  });
+  };
 }
 
 /** What this instance does to sessions itself is news here at once, whether it hears the others or not. */

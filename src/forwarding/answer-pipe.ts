@@ -171,8 +171,9 @@ function writeHead(
   status: number,
   upstreamHeaders: HeaderList,
 ): number | undefined {
-  const { answerHeaders, apiKey } = request;
-  const context = { upstream, status, ...(apiKey === undefined ? {} : { apiKey }) };
+  const { answerHeaders, apiKey, context: sent } = request;
+  const isAuthorized = sent.bearer !== undefined || apiKey !== undefined;
+  const context = { upstream, status, isAuthorized, ...(apiKey === undefined ? {} : { apiKey }) };
   const headers = responseHeaders(upstreamHeaders, context);
   const length = lengthIn(headers);
   for (const part of answerHeaders) headers.push(part);

@@ -21,6 +21,8 @@ export interface ForwardRequest {
   readonly answerHeaders: HeaderList;
   /** The server's key, where it goes along: hidden in the answer's headers. */
   readonly apiKey?: string;
+  /** Who is behind the request: failures that one party provokes must not end the service of others. */
+  readonly party?: string;
   /** Asked once, only where the request can be sent again. A rejection becomes the answer. */
   readonly onUnauthorized?: () => Promise<UnauthorizedVerdict>;
   /** Called when the body is wanted, for `Expect: 100-continue`. */

@@ -23,6 +23,8 @@ export interface ResponseContext {
   readonly status: number;
   /** Origin and base path of Finvera, to make its own locations relative. */
   readonly upstream: URL;
+  /** The request bore a credential of the gateway's, which no cache in front of the gateway sees. */
+  readonly isAuthorized?: boolean;
   /** The server's key, where it went along: it never comes back. */
   readonly apiKey?: string;
 }
@@ -240,10 +242,18 @@ export function responseHeaders(headers: HeaderList, context: ResponseContext): 
   return passed;
 }
 
+/**
+ * A shared cache keeps no answer to a request with `Authorization` unless one of these says so (RFC 9111 §3.5). In front of
+ * the gateway it sees none: what the field implied must be written.
+ */
+const SAYS_WHO_KEEPS = /(?:^|[\s,])(?:public|s-maxage|must-revalidate|private|no-store)(?:$|[\s,=])/i;
+
 /** @returns undefined where the value must not pass. */
-function passValue(value: string, verdict: ResponseVerdict, { upstream, apiKey }: ResponseContext): string | undefined {
+function passValue(value: string, verdict: ResponseVerdict, context: ResponseContext): string | undefined {
   if (UNSAFE_VALUE.test(value)) return undefined;
+  const { upstream, apiKey, isAuthorized } = context;
   const shown = apiKey ? hideApiKey(value, apiKey) : value;
+  if (verdict === 'cache-control' && isAuthorized && !SAYS_WHO_KEEPS.test(value)) return `${value}, private`;
   return shown !== undefined && verdict === 'location' ? relativeLocation(shown, upstream) : shown;
 }
 

@@ -6,9 +6,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Pool } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import { createAnswerPipe, type Exchange } from './answer-pipe.ts';
-import type { CircuitBreaker, Permit } from './circuit-breaker.ts';
+import type { Permit } from './circuit-breaker.ts';
 import { openRequestsOn, whenGone } from './client-connection.ts';
 import { createDeadlines } from './deadlines.ts';
+import type { FairBreaker } from './fair-breaker.ts';
 import type { ForwardRequest, ForwardResult } from './forward-request.ts';
 import { requestHeaders } from './header-policy.ts';
 import { hasBody, takeRequestBody } from './request-body.ts';
@@ -19,7 +20,7 @@ export interface ForwarderOptions {
   /** Origin and optional base path, without a trailing slash. */
   readonly url: string;
   readonly connectTimeoutMs: number;
-  readonly breaker: CircuitBreaker;
+  readonly breaker: Pick<FairBreaker, 'enter'>;
   /** How many requests may be under way at once. Default 4 096. */
   readonly maxInFlight?: number;
 }
@@ -59,7 +60,7 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
     async forward(req, res, request) {
       if (inFlight >= maxInFlight || openRequestsOn(req.socket) >= MAX_PIPELINED)
         throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
-      const permit = breaker.enter();
+      const permit = breaker.enter(request.party);
       if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
       inFlight += 1;
       try {

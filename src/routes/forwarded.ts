@@ -6,6 +6,7 @@ import { withApiKey } from '../forwarding/api-key-query.ts';
 import type { ForwardTarget, UnauthorizedVerdict } from '../forwarding/forward-request.ts';
 import type { HttpForwarder } from '../forwarding/http-forwarder.ts';
 import { contextOf } from '../guards/request-context.ts';
+import type { UserShare } from '../guards/user-share.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -20,6 +21,7 @@ export interface ForwardedParts extends RefreshedSessionParts {
   readonly settings: Pick<Settings, 'finveraApiKey' | 'finveraHeadersTimeout' | 'finveraBodyTimeout' | 'maxBodyBytes'>;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly share: UserShare;
   /** Absent where Finvera is asked whatever it said of the rate. */
   readonly limits?: UpstreamLimits;
 }
@@ -28,20 +30,42 @@ export type Forward = (req: Request, res: Response) => Promise<void>;
 
 /** @param fixedPath the upstream path, where it is not the request's own. */
 export function createForward(parts: ForwardedParts, route: RouteSettings, fixedPath?: string): Forward {
-  const { forwarder, settings, metrics, limits, clock } = parts;
+  const forwardAs = forwardWith(parts, route, fixedPath);
   return async (req, res) => {
-    const method = req.method;
+    const { method } = req;
     if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
     if (method === 'OPTIONS' && isLastHop(req))
       return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
-    const context = contextOf(res);
-    const found = route.credential === 'none' ? undefined : freshSession(parts, req, res);
+    if (route.credential === 'none') return await forwardAs(req, res, undefined);
+    const found = freshSession(parts, req, res);
     const session = found instanceof Promise ? await found : found;
+    // Finvera's answer is to the bearer; what caches see of it in front of the gateway is the cookie (RFC 9111 §3.5, §4.1).
+    contextOf(res).answerHeaders.push('Vary', 'Cookie');
+    const { userId } = session;
+    const waiting = parts.share.enter(userId, res);
+    if (waiting) await waiting;
+    try {
+      // Who waited may have been logged out meanwhile.
+      await forwardAs(req, res, waiting ? await freshSession(parts, req, res) : session);
+    } finally {
+      parts.share.leave(userId);
+    }
+  };
+}
+
+function forwardWith(
+  parts: ForwardedParts,
+  route: RouteSettings,
+  fixedPath: string | undefined,
+): (req: Request, res: Response, session: Session | undefined) => Promise<void> {
+  const { forwarder, settings, metrics, limits, clock } = parts;
+  return async (req, res, session) => {
+    const context = contextOf(res);
     if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
     const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
     const target: ForwardTarget = {
       path: (fixedPath ?? context.path.raw) + query,
-      method,
+      method: req.method,
       headersTimeoutMs: route.headersTimeout ?? settings.finveraHeadersTimeout,
       bodyTimeoutMs: route.bodyTimeout ?? settings.finveraBodyTimeout,
       maxBodyBytes: route.maxBodyBytes ?? settings.maxBodyBytes,
@@ -57,6 +81,7 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
         host: context.host,
       },
       answerHeaders: context.answerHeaders,
+      party: session?.userId ?? context.clientIp,
       ...(route.credential === 'api-key' && settings.finveraApiKey ? { apiKey: settings.finveraApiKey.reveal() } : {}),
       onBodyWanted: () => sendContinue(req, res),
       onHead: (upstreamMs, status, headers) => {

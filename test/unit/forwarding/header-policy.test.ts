@@ -39,6 +39,26 @@ const ADDED: HeaderList = [
 const request = (headers: HeaderList, context = CONTEXT) => requestHeaders(headers, context);
 /** What is left of the client's own headers. */
 const kept = (headers: HeaderList) => request(headers).slice(0, -ADDED.length);
+describe('what may be kept of an answer to the gateway’s bearer', () => {
+  const cacheControl = (value: string, isAuthorized: boolean) =>
+    responseHeaders(['Cache-Control', value], { upstream: UPSTREAM, status: 200, isAuthorized })[1];
+
+  test.each(['max-age=60', 'no-cache', 'max-age=60, x-public', 'stale-while-revalidate=5'])(
+    'is for the one browser where %j leaves it to the Authorization that caches do not see',
+    (value) => {
+      expect(cacheControl(value, true)).toBe(`${value}, private`);
+      expect(cacheControl(value, false)).toBe(value);
+    },
+  );
+
+  test.each(['public, max-age=60', 'max-age=5,s-maxage=60', 'must-revalidate', 'private="x"', 'No-Store', 'PUBLIC'])(
+    'is as Finvera says where it says %j',
+    (value) => {
+      expect(cacheControl(value, true)).toBe(value);
+    },
+  );
+});
+
 const response = (headers: HeaderList, status = 200) => responseHeaders(headers, { upstream: UPSTREAM, status });
 const valuesIn = (headers: HeaderList, name: string) =>
   headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
