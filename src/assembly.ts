@@ -157,7 +157,7 @@ export function assemble(parts: AssemblyParts) {
     settings,
     cookie,
     routeTable: createRouteTable(settings.routes),
-    bff: createBffRoutes({ ...sessionParts, login, sessions, clock, times }),
+    bff: createBffRoutes({ ...sessionParts, login, sessions, clock, times, isProduction: settings.production }),
     finveraPaths: createFinveraRoutes({ ...sessionParts, login, forwardValidate, clock }),
     stream: createStreamRoute({
       ...sessionParts,

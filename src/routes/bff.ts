@@ -11,11 +11,12 @@ import type { StoredSession } from '../session/session-store.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { sendEmpty, sendJson } from './answer.ts';
 import { serveClientModule } from './client-module.ts';
+import { serveDocsPage } from './docs-page.ts';
 import type { Login } from './login.ts';
 import { methodNotAllowed } from './method-not-allowed.ts';
 import { openApiDocument } from './openapi.ts';
 import { forcedRefresh } from './refreshed-session.ts';
-import { sessionBody, sessionsBody, sessionTimesBody } from './session-body.ts';
+import { exceptSchema, sessionBody, sessionsBody, sessionTimesBody } from './session-body.ts';
 
 export interface BffParts {
   readonly login: Login;
@@ -25,6 +26,8 @@ export interface BffParts {
   readonly cookie: SessionCookie;
   readonly clock: Clock;
   readonly times: SessionTimes;
+  /** Where it is, there is no page about the endpoints. */
+  readonly isProduction: boolean;
 }
 
 export function createBffRoutes(parts: BffParts): Router {
@@ -87,7 +90,14 @@ export function createBffRoutes(parts: BffParts): Router {
   });
 
   router.route('/bff/client.js').get(serveClientModule());
-  router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, openApiDocument()));
+  const description = openApiDocument(cookie.name);
+  router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, description));
+  if (!parts.isProduction) {
+    router
+      .route('/bff/docs')
+      .get(serveDocsPage(description))
+      .all(methodNotAllowed(['GET', 'HEAD']));
+  }
 
   for (const [path, allow] of Object.entries(METHODS)) router.all(path, methodNotAllowed(allow));
   return router;
@@ -110,7 +120,7 @@ function readExcept(req: Request): boolean {
   // A misspelled exception would end what it was meant to keep.
   if (Object.keys(others).length > 0) throw new GatewayError('invalid_request', { detail: 'There is only except.' });
   if (except === undefined) return false;
-  if (except === 'current') return true;
+  if (exceptSchema.safeParse(except).success) return true;
   throw new GatewayError('invalid_request', { detail: 'except can only be current.' });
 }
 

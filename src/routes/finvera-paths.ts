@@ -3,6 +3,7 @@
  * words. The browser sample of Finvera's documentation posts to the relative path without `/kms`.
  */
 import { Router } from 'express';
+import { z } from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import type { Session } from '../session/session.ts';
 import { sendJson } from './answer.ts';
@@ -17,6 +18,9 @@ export interface FinveraPathParts extends RefreshedSessionParts {
   readonly clock: Clock;
 }
 
+/** As Finvera documents it, without the tokens. */
+export const finveraAnswerSchema = z.object({ message: z.string(), expires_in: z.int().min(0) });
+
 const PREFIXES = ['/kms/api/v1/auth', '/api/v1/auth'];
 
 /** True for the three calls, whatever the method. */
@@ -27,7 +31,7 @@ export function isFinveraPath(decoded: string): boolean {
 export function createFinveraRoutes(parts: FinveraPathParts): Router {
   const { login, forwardValidate, clock } = parts;
   const router = Router({ caseSensitive: true, strict: true });
-  const answer = (message: string, session: Session) => ({
+  const answer = (message: string, session: Session): z.infer<typeof finveraAnswerSchema> => ({
     message,
     expires_in: Math.max(0, Math.floor((session.tokens.accessExpiresAt - clock.now()) / 1_000)),
   });

@@ -1,6 +1,14 @@
 /** Liveness and readiness, on the public and the management listener. Live says nothing of Redis: a blip must restart nothing. */
 import { connect } from 'node:net';
+import { z } from 'zod';
 import type { Sessions } from '../session/sessions.ts';
+
+const check = z.enum(['ok', 'unavailable']);
+
+export const healthSchema = z.object({
+  status: z.enum(['ok', 'degraded', 'unavailable']),
+  checks: z.object({ store: check, finvera: check }).optional(),
+});
 
 export interface Health {
   live(): HealthAnswer;
@@ -9,10 +17,7 @@ export interface Health {
 
 export interface HealthAnswer {
   readonly status: number;
-  readonly body: {
-    readonly status: 'ok' | 'degraded' | 'unavailable';
-    readonly checks?: { readonly store: 'ok' | 'unavailable'; readonly finvera: 'ok' | 'unavailable' };
-  };
+  readonly body: z.infer<typeof healthSchema>;
 }
 
 export interface HealthOptions {

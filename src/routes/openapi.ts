@@ -1,112 +1,105 @@
-/** Describes the gateway's own endpoints as OpenAPI 3.1, from the schemas that check what goes in and says what comes out. */
+/** Describes the gateway's own endpoints as OpenAPI 3.1, from the schemas that check what goes in and say what comes out. */
 import { z } from 'zod';
-import { loginSchema } from './login.ts';
-import { refreshAnswerSchema, sessionAnswerSchema, sessionsAnswerSchema } from './session-body.ts';
+import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
+import { COMMON_ERRORS, OPERATIONS, type Operation } from './openapi-operations.ts';
 
-const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string(),
-  code: z.string(),
-  request_id: z.string(),
-  error: z.object({ code: z.number().int(), message: z.string(), details: z.string() }),
-});
-
-const jsonSchema = (schema: z.ZodType) => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema);
-  return rest;
-};
-const json = (description: string, schema: z.ZodType) => ({
-  description,
-  content: { 'application/json': { schema: jsonSchema(schema) } },
-});
-const problems = (...statuses: number[]) =>
-  Object.fromEntries(statuses.map((status) => [String(status), { $ref: '#/components/responses/Problem' }]));
-const guarded = [{ session: [] }];
-
-let document: unknown;
-
-export function openApiDocument(): unknown {
-  document ??= build();
-  return document;
+export interface OpenApiDocument {
+  readonly openapi: string;
+  readonly info: { readonly title: string; readonly version: string; readonly description: string };
+  readonly components: unknown;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-function build(): unknown {
-  const requestBody = { required: true, content: { 'application/json': { schema: jsonSchema(loginSchema) } } };
+/** @param cookieName as this gateway's settings have it. */
+export function openApiDocument(cookieName: string): OpenApiDocument {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const operation of OPERATIONS) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operation) };
+  }
   return {
     openapi: '3.1.0',
     info: {
       title: 'Finvera gateway',
       version: '1',
-      description: 'Sessions for browsers; every other path is forwarded.',
+      description:
+        'Sessions for browsers. Paths of a configured route (as shipped `/delivery/*` and `/search/*`) are forwarded to Finvera with the credential of the session; `GET /stream` (WebSocket) is a tunnel to its stream.',
     },
     components: {
-      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: '__Host-finvera_session' } },
-      responses: {
-        Problem: {
-          description: 'What went wrong (RFC 9457).',
-          content: { 'application/problem+json': { schema: jsonSchema(problemSchema) } },
-        },
-      },
+      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: cookieName } },
+      schemas: { Problem: jsonSchema(problemSchema) },
     },
-    paths: {
-      '/bff/login': {
-        post: {
-          summary: 'Log in',
-          requestBody,
-          responses: {
-            '200': json('The new session', sessionAnswerSchema),
-            ...problems(400, 401, 403, 413, 415, 429, 502, 503, 504),
-          },
-        },
-      },
-      '/bff/session': {
-        get: {
-          summary: 'Who is logged in, and for how long',
-          security: guarded,
-          parameters: [{ name: 'slide', in: 'query', schema: { type: 'string', enum: ['false'] } }],
-          responses: { '200': json('The session', sessionAnswerSchema), ...problems(401, 403, 503) },
-        },
-      },
-      '/bff/refresh': {
-        post: {
-          summary: 'Renew the tokens now, at most once in 30 seconds',
-          security: guarded,
-          responses: { '200': json('The session', refreshAnswerSchema), ...problems(401, 403, 503) },
-        },
-      },
-      '/bff/logout': {
-        post: {
-          summary: 'Log out',
-          responses: { '204': { description: 'No session any more' }, ...problems(403, 503) },
-        },
-      },
-      '/bff/sessions': {
-        get: {
-          summary: "The user's sessions",
-          security: guarded,
-          responses: { '200': json('The sessions', sessionsAnswerSchema), ...problems(401, 403, 503) },
-        },
-        delete: {
-          summary: "End the user's sessions",
-          security: guarded,
-          parameters: [{ name: 'except', in: 'query', schema: { type: 'string', enum: ['current'] } }],
-          responses: { '204': { description: 'Ended' }, ...problems(400, 401, 403, 503) },
-        },
-      },
-      '/bff/sessions/{id}': {
-        delete: {
-          summary: 'End one session',
-          security: guarded,
-          parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }],
-          responses: { '204': { description: 'Ended' }, ...problems(401, 403, 404, 503) },
-        },
-      },
-      '/bff/client.js': {
-        get: { summary: 'The browser client', responses: { '200': { description: 'An ES module' } } },
-      },
-      '/bff/openapi.json': { get: { summary: 'This document', responses: { '200': { description: 'OpenAPI 3.1' } } } },
+    paths,
+  };
+}
+
+/** RFC 9457, with Finvera's `error` member for clients that read its format. */
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  request_id: z.string(),
+  error: z.object({ code: z.int(), message: z.string(), details: z.string() }),
+});
+
+/** @param io a body that comes in may have members that nobody reads; an answer has none that is not described. */
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output' = 'output') {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io });
+  return rest;
+}
+
+function describe(operation: Operation) {
+  const { id, summary, body, parameters, needsSession, success, errors } = operation;
+  const { status, description, content } = success;
+  const answer = { description, ...(content ? { content: asContent(content.type, jsonSchema(content.schema)) } : {}) };
+  return {
+    operationId: id,
+    summary,
+    ...(needsSession ? { security: [{ session: [] }] } : {}),
+    ...(parameters
+      ? {
+          parameters: parameters.map(({ schema, ...rest }) => ({
+            ...rest,
+            required: rest.in === 'path',
+            schema: jsonSchema(schema),
+          })),
+        }
+      : {}),
+    ...(body
+      ? { requestBody: { required: true, content: asContent('application/json', jsonSchema(body, 'input')) } }
+      : {}),
+    responses: {
+      [status]: answer,
+      // The health endpoints say in the same words what is not well.
+      ...(operation.path.startsWith('/health') && id !== 'live' ? { 503: answer } : {}),
+      ...describeErrors([...COMMON_ERRORS, ...errors]),
+      ...(operation.isForwarded ? { default: { description: "Finvera's own error, unchanged." } } : {}),
     },
   };
+}
+
+const asContent = (type: string, schema: unknown) => ({ [type]: { schema } });
+
+function describeErrors(kinds: readonly ErrorKind[]) {
+  const byStatus = Map.groupBy(
+    kinds.map((kind) => new GatewayError(kind)),
+    ({ status }) => status,
+  );
+  return Object.fromEntries(
+    [...byStatus].map(([status, errors]) => {
+      const codes = [...new Set(errors.map(({ code }) => code))];
+      return [
+        status,
+        {
+          description: errors.map(({ code, detail }) => `\`${code}\`: ${detail}`).join(' '),
+          content: asContent('application/problem+json', {
+            allOf: [{ $ref: '#/components/schemas/Problem' }],
+            type: 'object',
+            properties: { code: { type: 'string', enum: codes }, status: { type: 'integer', const: status } },
+          }),
+        },
+      ];
+    }),
+  );
 }

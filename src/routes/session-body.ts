@@ -22,6 +22,9 @@ export const sessionSchema = z.object({
 });
 
 export const sessionAnswerSchema = z.object({ user: userSchema, session: sessionSchema });
+/** Which session `DELETE /bff/sessions` leaves. */
+export const exceptSchema = z.enum(['current']);
+
 export const refreshAnswerSchema = z.object({ session: sessionSchema });
 export const sessionsAnswerSchema = z.object({
   sessions: z.array(
