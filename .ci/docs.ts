@@ -1,6 +1,7 @@
 /** Writes docs/configuration.md from the table of settings; `--check` only says whether it is up to date (exit 1 if not). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { CACHE_SETTING_NAMES, cacheSetting } from '../src/config/cache-schema.ts';
 import { OWN_PREFIXES } from '../src/config/environment-source.ts';
 import { SETTINGS, type SettingDefinition } from '../src/config/schema.ts';
 import { STREAM_SETTING_NAMES, streamSetting } from '../src/config/stream-schema.ts';
@@ -37,7 +38,7 @@ In production (\`NODE_ENV=production\`):
 
 Everywhere:
 
-- \`SESSION_STORE=redis\` needs \`REDIS_URL\`; \`COOKIE_SAMESITE=None\` needs \`COOKIE_SECURE=true\`; a route with \`credential: api-key\` needs \`FINVERA_API_KEY\`, \`streams.credential: api-key\` too; \`streams.mode: hub\` needs \`streams.credential: api-key\`.
+- \`SESSION_STORE=redis\` needs \`REDIS_URL\`; \`COOKIE_SAMESITE=None\` needs \`COOKIE_SECURE=true\`; a route with \`credential: api-key\` needs \`FINVERA_API_KEY\`, \`streams.credential: api-key\` too; \`streams.mode: hub\` needs \`streams.credential: api-key\`; a route's \`cache.scope: public\` needs \`credential: none\`, and the other scopes a session.
 - \`SESSION_IDLE_TIMEOUT\` is at most \`SESSION_ABSOLUTE_TIMEOUT\`. \`PORT\` and \`MANAGEMENT_PORT\` differ where their hosts overlap.
 - \`ALLOWED_ORIGINS\` on another *site* than \`PUBLIC_URL\` (unset: \`http://localhost:PORT\`) need \`COOKIE_SAMESITE=None\`; browsers would not send the cookie otherwise. One site is the same scheme and the same registrable domain, whatever the port. The gateway has no public-suffix list: addresses and \`localhost\` must be equal; of other names the last two labels count, or three under a country's \`co\`, \`com\`, \`org\`, \`net\`, \`gov\`, \`ac\` and the like (\`shop.co.uk\`). Under a suffix it does not know (\`a.github.io\`, \`b.github.io\`) two sites pass for one; there, set \`None\` yourself.
 - A \`FRONTEND\` folder must exist and hold an \`index.html\`; an address is \`http://\` only.
@@ -61,6 +62,16 @@ What is forwarded to Finvera, in YAML only; what no route names is not forwarded
 | \`credential\` | \`session\` | \`session\`: the user's own token; \`api-key\`: \`FINVERA_API_KEY\`, for users with a session; \`none\`: public |
 | \`apiKeyIn\` | \`bearer\` | \`bearer\` or \`query\`; only with \`credential: api-key\` |
 | \`headersTimeout\`, \`bodyTimeout\`, \`maxBodyBytes\` | the settings | instead of \`FINVERA_HEADERS_TIMEOUT\`, \`FINVERA_BODY_TIMEOUT\`, \`MAX_BODY_BYTES\` |
+| \`cache\` | none | shared answers of this route: \`{ttl, staleWhileRevalidate, staleIfError, scope}\`; without it every request goes to Finvera |
+
+A route's \`cache\`, what it does: [shared answers](caching.md).
+
+| key | default | meaning |
+|---|---|---|
+| \`ttl\` | – | how long an answer is fresh; less where Finvera says less; with \`scope: public\` only where Finvera says nothing |
+| \`staleWhileRevalidate\` | \`0s\` | how long beyond that it is served while a new one is fetched in the background |
+| \`staleIfError\` | \`0s\` | how long beyond that it is served where Finvera fails or limits the rate |
+| \`scope\` | \`user\` | \`tier\`: shared inside one \`licensing_tier_id\`; \`user\`: only with the same user; \`public\`: with everybody, which needs \`credential: none\`, and is the default there |
 
 \`/kms\` (accounts, keys, tokens) is not shipped: with such a route any script on the page can mint keys. Even then nothing below \`/kms/api/v1/auth\` is forwarded.
 `;
@@ -75,6 +86,23 @@ function streamsTable(): string {
 ## Streams
 
 How \`/stream\` and \`/bff/events\` work, in YAML only, under \`streams:\`. A file of your own names only what differs. What all of it does: [streams](streams.md).
+
+| key | default | meaning |
+|---|---|---|
+`;
+  return `${head}${rows.join('\n')}\n`;
+}
+
+function cacheTable(): string {
+  const rows = CACHE_SETTING_NAMES.map((name) => {
+    const { kind, byDefault, meaning } = cacheSetting(name);
+    const written = kind.isList ? `[${byDefault}]` : byDefault;
+    return `| \`${name}\` | \`${written}\` | ${escapeCell(`${meaning} Must be ${kind.form}.`)} |`;
+  });
+  const head = `
+## Shared answers
+
+How the answers are kept that routes with a \`cache\` share, in YAML only, under \`cache:\`. A file of your own names only what differs; a list replaces the list.
 
 | key | default | meaning |
 |---|---|---|
@@ -102,7 +130,8 @@ function renderPage(): string {
     INTRODUCTION +
     [...groups].map(([group, settings]) => table(group, settings)).join('') +
     COMBINATIONS +
-    streamsTable()
+    streamsTable() +
+    cacheTable()
   );
 }
 

@@ -1,4 +1,5 @@
 /** The parts that answer requests, built in order and wired: sessions, refresh, forwarding, guards, routes. No rule of its own, and no listener. */
+import { createSharedAnswers } from './cache/shared-answers.ts';
 import { createUpstreamLimits } from './cache/upstream-limits.ts';
 import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
@@ -28,6 +29,7 @@ import type { RedisConnection } from './redis/redis-client.ts';
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
 import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
 import { createBffRoutes } from './routes/bff.ts';
+import { createCachedForward } from './routes/cached-forward.ts';
 import { createFinveraRoutes } from './routes/finvera-paths.ts';
 import { createForward, type Forward } from './routes/forwarded.ts';
 import { createHealth } from './routes/health.ts';
@@ -69,7 +71,8 @@ export function assemble(parts: AssemblyParts) {
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
   keepCacheTrue(cache, channel);
   const seal = createTokenSeal(settings.sessionKeys, clock);
-  const keysFile = followKeysFile(parts, seal);
+  const answers = createSharedAnswers(settings, clock, log, metrics);
+  const keysFile = followKeysFile(parts, [seal, ...(answers ? [answers] : [])]);
   const store = createMeasuredSessionStore(
     redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
     createStoreMeter(metrics),
@@ -150,7 +153,12 @@ export function assemble(parts: AssemblyParts) {
   const validateParts = { ...sessionParts, forwarder, settings, metrics, clock, share: createUserShare() };
   const forwardParts = { ...validateParts, limits };
   const forwards = new Map<string, Forward>(
-    settings.routes.map((route) => [route.path, createForward(forwardParts, route)]),
+    settings.routes.map((route) => [
+      route.path,
+      answers && route.cache
+        ? createCachedForward({ ...forwardParts, answers }, route, route.cache)
+        : createForward(forwardParts, route),
+    ]),
   );
   const forwardValidate = createForward(validateParts, VALIDATE_ROUTE, VALIDATE_ROUTE.path);
   const app = createPipeline({
@@ -177,7 +185,7 @@ export function assemble(parts: AssemblyParts) {
     audit,
     logRequest: createRequestLog(log, metrics),
   });
-  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch };
+  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch, answers };
 }
 
 /** One upstream connection for all browsers, and only ever with the server's own key. */
@@ -202,7 +210,10 @@ function createHub({ streams, finveraStreamUrl, finveraApiKey }: Settings, log: 
 }
 
 /** Keys of a file change without a restart; those of a variable cannot. */
-function followKeysFile({ settings, log, metrics, audit, channel }: AssemblyParts, seal: TokenSeal): { stop(): void } {
+function followKeysFile(
+  { settings, log, metrics, audit, channel }: AssemblyParts,
+  holders: readonly Pick<TokenSeal, 'replaceKeys'>[],
+): { stop(): void } {
   const { sessionKeysFile: path, sessionKeys: keys } = settings;
   const show = (inForce: readonly SessionKey[]) => {
     metrics.sessionKeys.reset();
@@ -214,7 +225,7 @@ function followKeysFile({ settings, log, metrics, audit, channel }: AssemblyPart
     path,
     keys,
     onKeys(changed) {
-      seal.replaceKeys(changed);
+      for (const holder of holders) holder.replaceKeys(changed);
       // A key that was taken out ends its sessions now, not when they leave the cache.
       channel.tell({ kind: 'flushed' });
       show(changed);

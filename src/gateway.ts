@@ -72,7 +72,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings.frontend);
-  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch, answers } = assemble({
     settings,
     clock,
     log,
@@ -138,6 +138,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         watch.close();
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);
+        answers?.close();
         channel.close();
         redis?.disconnect();
         await closeServer(management, 0);

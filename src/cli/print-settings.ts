@@ -1,8 +1,9 @@
 /** The settings in force as YAML, each with its origin and secrets redacted. It finds and checks nothing. */
 import { stringify } from 'yaml';
+import { CACHE_SETTING_NAMES, cacheSetting } from '../config/cache-schema.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import { definitionOf, SETTING_NAMES, type SettingName } from '../config/schema.ts';
-import type { RouteSettings, Settings, StreamSettings } from '../config/settings.ts';
+import type { CacheSettings, RouteCacheSettings, RouteSettings, Settings, StreamSettings } from '../config/settings.ts';
 import { STREAM_SETTING_NAMES, streamSetting } from '../config/stream-schema.ts';
 import { formatDuration, formatSize } from '../config/values.ts';
 
@@ -11,7 +12,8 @@ type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
 export function printSettings({ settings, origins }: ValidSettings): string {
   const lines = SETTING_NAMES.map((name) => line(name, writtenForm(name, settings), origins[name]));
   const routes = line('routes', settings.routes.map(writtenRoute), origins.routes);
-  return `${lines.join('')}${line('streams', writtenStreams(settings.streams), origins.streams)}${routes}`;
+  const streams = line('streams', writtenStreams(settings.streams), origins.streams);
+  return `${lines.join('')}${streams}${line('cache', writtenCache(settings.cache), origins.cache)}${routes}`;
 }
 
 /** What is unset stands there as a comment, so that the output is a file of settings again, secrets apart. */
@@ -33,7 +35,7 @@ function writtenForm(name: SettingName, settings: Settings): unknown {
 }
 
 function writtenRoute(route: RouteSettings): Record<string, unknown> {
-  const { path, methods, credential, apiKeyIn, headersTimeout, bodyTimeout, maxBodyBytes } = route;
+  const { path, methods, credential, apiKeyIn, headersTimeout, bodyTimeout, maxBodyBytes, cache } = route;
   return {
     path,
     methods,
@@ -42,7 +44,27 @@ function writtenRoute(route: RouteSettings): Record<string, unknown> {
     ...(headersTimeout === undefined ? {} : { headersTimeout: formatDuration(headersTimeout) }),
     ...(bodyTimeout === undefined ? {} : { bodyTimeout: formatDuration(bodyTimeout) }),
     ...(maxBodyBytes === undefined ? {} : { maxBodyBytes: formatSize(maxBodyBytes) }),
+    ...(cache === undefined ? {} : { cache: writtenRouteCache(cache) }),
   };
+}
+
+function writtenRouteCache({ ttl, staleWhileRevalidate, staleIfError, scope }: RouteCacheSettings) {
+  return {
+    ttl: formatDuration(ttl),
+    staleWhileRevalidate: formatDuration(staleWhileRevalidate),
+    staleIfError: formatDuration(staleIfError),
+    scope,
+  };
+}
+
+function writtenCache(cache: CacheSettings): Record<string, unknown> {
+  return Object.fromEntries(
+    CACHE_SETTING_NAMES.map((name) => {
+      const value = cache[name];
+      const text = cacheSetting(name).kind.format(value);
+      return [name, typeof value === 'number' && Number(text) === value ? value : text];
+    }),
+  );
 }
 
 function writtenStreams(streams: StreamSettings): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** Turns checked values into the settings the gateway's parts see: decides what is `auto` or derived. It checks nothing. */
 import type { Values } from './schema.ts';
 import { randomSessionKey } from './session-keys.ts';
-import type { AttemptLimit, RouteSettings, Settings, StreamSettings } from './settings.ts';
+import type { AttemptLimit, CacheSettings, RouteSettings, Settings, StreamSettings } from './settings.ts';
 
 type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
 
@@ -9,6 +9,7 @@ type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
 export interface Circumstances {
   readonly routes: readonly RouteSettings[];
   readonly streams: StreamSettings;
+  readonly cache: CacheSettings;
   readonly production: boolean;
   /** Where the session keys are from a file: its path. */
   readonly sessionKeysFile: string | undefined;
@@ -16,12 +17,21 @@ export interface Circumstances {
 
 export function assembleSettings(
   values: Values,
-  { routes, streams, production, sessionKeysFile }: Circumstances,
+  { routes, streams, cache, production, sessionKeysFile }: Circumstances,
 ): Settings {
-  const { finveraApiKey, redisUrl, publicUrl, frontend, loginLimitAccount, loginLimitAddress, ...plain } = values;
+  const {
+    finveraApiKey,
+    redisUrl,
+    cacheRedisUrl,
+    publicUrl,
+    frontend,
+    loginLimitAccount,
+    loginLimitAddress,
+    ...plain
+  } = values;
   return {
     ...plain,
-    ...present({ finveraApiKey, redisUrl, publicUrl, frontend, sessionKeysFile }),
+    ...present({ finveraApiKey, redisUrl, cacheRedisUrl, publicUrl, frontend, sessionKeysFile }),
     ...present({ loginLimitAccount: limited(loginLimitAccount), loginLimitAddress: limited(loginLimitAddress) }),
     production,
     finveraStreamUrl: values.finveraStreamUrl ?? values.finveraUrl.replace(/^http/, 'ws'),
@@ -30,6 +40,7 @@ export function assembleSettings(
     sessionKeysAreRandom: values.sessionKeys === undefined,
     routes,
     streams,
+    cache,
   };
 }
 

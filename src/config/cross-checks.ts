@@ -1,7 +1,7 @@
 /** What settings mean together: production's refusals and impossible combinations. Each value by itself is already valid here. */
 import { isLoopback, isSameSite } from './same-site.ts';
 import { SETTINGS, type SettingName, type Values } from './schema.ts';
-import type { RouteSettings, StreamSettings } from './settings.ts';
+import type { CacheSettings, RouteSettings, StreamSettings } from './settings.ts';
 
 export interface Findings {
   readonly problems: readonly string[];
@@ -13,6 +13,7 @@ export interface CheckInput {
   /** The valid ones. */
   readonly routes: readonly RouteSettings[];
   readonly streams: StreamSettings;
+  readonly cache: CacheSettings;
   readonly production: boolean;
   /** Settings whose value is already refused: what depends on them is not judged. */
   readonly invalid: ReadonlySet<SettingName>;
@@ -76,6 +77,15 @@ const RULES: readonly Rule[] = [
   { needs: ['finveraApiKey'], check: apiKeyMissing },
   { needs: ['finveraApiKey'], check: streamKeyMissing },
   { needs: [], check: hubWithoutKey },
+  { needs: [], check: cacheTooSmall },
+  { needs: ['redisUrl', 'cacheRedisUrl'], check: cacheRedisUnused },
+  {
+    needs: ['cacheRedisUrl'],
+    check: ({ cacheRedisUrl }, { production }) =>
+      production && cacheRedisUrl && !cacheRedisUrl.reveal().startsWith('rediss')
+        ? warning('cacheRedisUrl', 'is not encrypted: its password travels in the clear (rediss:// encrypts)')
+        : undefined,
+  },
   {
     needs: ['finveraUrl'],
     check: ({ finveraUrl }, { production }) =>
@@ -174,4 +184,21 @@ function hubWithoutKey(_values: Values, { streams }: CheckInput): Finding {
   return streams.mode === 'hub' && streams.credential !== 'api-key'
     ? { problem: 'streams.mode: hub needs streams.credential: api-key: one connection serves all users' }
     : undefined;
+}
+
+/** The budget in Redis is kept in sixteen parts: each must hold at least one answer of the largest size. */
+const REDIS_PARTS = 16;
+
+function cacheTooSmall(_values: Values, { cache }: CheckInput): Finding {
+  if (cache.maxEntryBytes > cache.maxBytes)
+    return { problem: 'cache.maxEntryBytes must be at most cache.maxBytes: nothing of that size could be kept' };
+  return cache.redisMaxBytes < cache.maxEntryBytes * REDIS_PARTS
+    ? { problem: `cache.redisMaxBytes must be at least ${REDIS_PARTS} × cache.maxEntryBytes` }
+    : undefined;
+}
+
+function cacheRedisUnused({ cacheRedisUrl }: Values, { cache, routes }: CheckInput): Finding {
+  if (cacheRedisUrl === undefined) return undefined;
+  if (cache.redis === 'off') return warning('cacheRedisUrl', 'is unused: cache.redis is off');
+  return routes.some((route) => route.cache) ? undefined : warning('cacheRedisUrl', 'is unused: no route has a cache');
 }

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assembleSettings } from './assemble.ts';
+import { parseCache } from './cache-schema.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type Environment, errorCode, type ReadFile, readEnvironment, variable } from './environment-source.ts';
 import { parseRoutes } from './route-schema.ts';
 import { definitionOf, SETTING_NAMES, SETTINGS, type SettingName, type Values } from './schema.ts';
 import type { ReadKeys } from './session-keys.ts';
-import type { RouteSettings, Settings, StreamSettings } from './settings.ts';
+import type { CacheSettings, RouteSettings, Settings, StreamSettings } from './settings.ts';
 import { parseStreams } from './stream-schema.ts';
 import { type Source, splitList, type Written } from './written.ts';
 import { readYamlSource, type YamlSource } from './yaml-source.ts';
@@ -24,7 +25,7 @@ export interface LoadOptions {
   readonly shippedFile?: string;
 }
 
-export type Origins = Readonly<Record<SettingName | 'routes' | 'streams', string>>;
+export type Origins = Readonly<Record<SettingName | 'routes' | 'streams' | 'cache', string>>;
 
 export type LoadedSettings =
   | {
@@ -62,16 +63,19 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const valued = readValues(sources.flatMap(({ written }) => written));
   const routed = readRoutes([shipped, overlay]);
   const streamed = readStreams([shipped, overlay]);
+  const cached = readCache([shipped, overlay]);
   const frontend = checkFrontend(valued.values.frontend, cwd, read);
   const invalid = new Set([...valued.invalid, ...unreadSettings(sources, environment)]);
   const { routes } = routed;
   const { streams } = streamed;
-  const crossed = crossCheck({ values: valued.values, routes, streams, production, invalid });
+  const { cache } = cached;
+  const crossed = crossCheck({ values: valued.values, routes, streams, cache, production, invalid });
   const problems = [
     ...sources.flatMap((source) => source.problems),
     ...valued.problems,
     ...routed.problems,
     ...streamed.problems,
+    ...cached.problems,
     ...frontend.problems,
     ...crossed.problems,
   ];
@@ -83,10 +87,11 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
     settings: assembleSettings(values, {
       routes,
       streams,
+      cache,
       production,
       sessionKeysFile: valued.origins.sessionKeys === KEYS_FILE ? resolve(cwd, env[KEYS_FILE] ?? '') : undefined,
     }),
-    origins: { ...valued.origins, routes: routed.origin, streams: streamed.origin },
+    origins: { ...valued.origins, routes: routed.origin, streams: streamed.origin, cache: cached.origin },
     warnings,
   };
 }
@@ -189,6 +194,22 @@ function readStreams(files: readonly YamlSource[]): ReadStreams {
   );
   const { streams } = parseStreams(written.map(({ value }) => value));
   return { streams, origin: written.at(-1)?.origin ?? 'default', problems };
+}
+
+interface ReadCache {
+  readonly cache: CacheSettings;
+  readonly origin: string;
+  readonly problems: readonly string[];
+}
+
+/** As `readStreams`. */
+function readCache(files: readonly YamlSource[]): ReadCache {
+  const written = files.flatMap(({ cache }) => (cache ? [cache] : []));
+  const problems = written.flatMap(({ value, origin }) =>
+    parseCache([value]).problems.map((each) => `${each} (in ${origin})`),
+  );
+  const { cache } = parseCache(written.map(({ value }) => value));
+  return { cache, origin: written.at(-1)?.origin ?? 'default', problems };
 }
 
 /** A folder must be there at start: a misspelt one would be a site of 404s. */

@@ -33,6 +33,16 @@ const routePath: ValueKind<string> = textKind(
 const scalar = <T>(kind: ValueKind<T>) =>
   z.preprocess((written) => (typeof written === 'number' ? String(written) : written), kind.schema);
 
+const cacheSchema = z.strictObject(
+  {
+    ttl: scalar(duration('1ms', '1d')),
+    staleWhileRevalidate: scalar(duration('0s', '1d')).default(0),
+    staleIfError: scalar(duration('0s', '1d')).default(0),
+    scope: oneOf('tier', 'user', 'public').schema.optional(),
+  },
+  'must be a mapping such as {ttl: 30s, scope: tier}',
+);
+
 const routeSchema = z.strictObject(
   {
     path: routePath.schema,
@@ -45,11 +55,13 @@ const routeSchema = z.strictObject(
     headersTimeout: scalar(duration('1ms', '1h')).optional(),
     bodyTimeout: scalar(duration('1ms', '1h')).optional(),
     maxBodyBytes: scalar(size('1b', '1gb')).optional(),
+    cache: cacheSchema.optional(),
   },
   'must be a mapping with path, methods and credential',
 );
 
 const ROUTE_KEYS: readonly string[] = Object.keys(routeSchema.shape);
+const CACHE_KEYS: readonly string[] = Object.keys(cacheSchema.shape);
 
 export interface ParsedRoutes {
   /** The valid ones, also where others are not. */
@@ -75,9 +87,11 @@ export function parseRoutes(written: unknown): ParsedRoutes {
 
 function describeIssue(place: string, issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') {
-    const known = ` A route has ${ROUTE_KEYS.join(', ')}.`;
+    const isCache = issue.path[0] === 'cache';
+    const keys = isCache ? CACHE_KEYS : ROUTE_KEYS;
+    const known = isCache ? ` A route's cache has ${keys.join(', ')}.` : ` A route has ${keys.join(', ')}.`;
     return issue.keys
-      .map((each) => `${place} has an unknown key ${each}.${suggestion(each, ROUTE_KEYS, known)}`)
+      .map((each) => `${place}${isCache ? '.cache' : ''} has an unknown key ${each}.${suggestion(each, keys, known)}`)
       .join(' ');
   }
   const where = issue.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
@@ -87,9 +101,16 @@ function describeIssue(place: string, issue: z.core.$ZodIssue): string {
 /** On what was written, so that it is told together with the bad values. */
 function contradictions(place: string, entry: unknown): string[] {
   if (typeof entry !== 'object' || entry === null) return [];
-  const { apiKeyIn, credential } = entry as Record<string, unknown>;
-  if (apiKeyIn === undefined || credential === 'api-key') return [];
-  return [`${place}.apiKeyIn has a meaning only with credential: api-key; remove it or set that`];
+  const { apiKeyIn, credential, cache } = entry as Record<string, unknown>;
+  const found: string[] = [];
+  if (apiKeyIn !== undefined && credential !== 'api-key')
+    found.push(`${place}.apiKeyIn has a meaning only with credential: api-key; remove it or set that`);
+  const scope = (cache as { scope?: unknown } | null | undefined)?.scope;
+  if (scope === 'public' && credential !== 'none')
+    found.push(`${place}.cache.scope: public needs credential: none: what a user may see is not for everybody`);
+  if ((scope === 'tier' || scope === 'user') && credential === 'none')
+    found.push(`${place}.cache.scope: ${scope} needs a session: with credential: none it must be public`);
+  return found;
 }
 
 function repeatedPaths(entries: readonly unknown[]): string[] {
@@ -102,11 +123,15 @@ function repeatedPaths(entries: readonly unknown[]): string[] {
 
 /** An absent value stays absent: `exactOptionalPropertyTypes` tells it from undefined. */
 function withoutAbsent(route: z.output<typeof routeSchema>): RouteSettings {
-  const { headersTimeout, bodyTimeout, maxBodyBytes, ...always } = route;
+  const { headersTimeout, bodyTimeout, maxBodyBytes, cache, ...always } = route;
   return {
     ...always,
     ...(headersTimeout === undefined ? {} : { headersTimeout }),
     ...(bodyTimeout === undefined ? {} : { bodyTimeout }),
     ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }),
+    // Without a word the narrowest: what one user was shown is for that user.
+    ...(cache === undefined
+      ? {}
+      : { cache: { ...cache, scope: cache.scope ?? (always.credential === 'none' ? 'public' : 'user') } }),
   };
 }

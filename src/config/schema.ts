@@ -80,6 +80,14 @@ export const SETTINGS = {
     example: 'redis://127.0.0.1:6379',
     meaning: 'Where Redis is, with user and password. Unencrypted schemes are accepted, in production with a warning.',
   },
+  cacheRedisUrl: {
+    group: 'Session store',
+    variable: 'CACHE_REDIS_URL',
+    kind: redisUrl,
+    secret: 'in YAML without user info',
+    example: 'redis://127.0.0.1:6380',
+    meaning: 'A Redis of its own for shared answers (cache), so that they cannot push sessions out. Unset: REDIS_URL.',
+  },
   sessionStore: {
     group: 'Session store',
     variable: 'SESSION_STORE',

@@ -3,6 +3,31 @@ import type { Secret } from '../kernel/secret.ts';
 
 export type Credential = 'session' | 'api-key' | 'none';
 
+/** Who may see one another's answers: all of one licensing tier, only the same user, everybody. */
+export type CacheScope = 'tier' | 'user' | 'public';
+
+/** Shared answers of one route (contract §7). Times in milliseconds. */
+export interface RouteCacheSettings {
+  readonly ttl: number;
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
+  readonly scope: CacheScope;
+}
+
+/** How shared answers are kept, for all routes that ask for it; `docs/configuration.md` describes each. */
+export interface CacheSettings {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly maxEntryBytes: number;
+  readonly redis: 'auto' | 'off';
+  readonly redisMaxBytes: number;
+  readonly compressFrom: number;
+  readonly reloadAfter: number;
+  /** Lower case; a trailing `*` stands for any end. */
+  readonly ignoredQuery: readonly string[];
+  readonly ignoredHeaders: readonly string[];
+}
+
 /** One forwarded path prefix (contract §2). Absent values mean the gateway-wide setting. */
 export interface RouteSettings {
   /** Prefix on whole segments, starting with `/`, without a trailing slash unless it is `/` itself. */
@@ -15,6 +40,8 @@ export interface RouteSettings {
   readonly headersTimeout?: number;
   readonly bodyTimeout?: number;
   readonly maxBodyBytes?: number;
+  /** Absent: every request goes to Finvera. */
+  readonly cache?: RouteCacheSettings;
 }
 
 /** How `/stream` works (contract §6); `stream-schema.ts` describes each. Times in milliseconds, sizes in bytes. */
@@ -61,6 +88,8 @@ export interface Settings {
   readonly finveraStreamUrl: string;
   readonly finveraApiKey?: Secret;
   readonly redisUrl?: Secret;
+  /** A Redis of its own for shared answers. */
+  readonly cacheRedisUrl?: Secret;
   /** `auto` is already decided here. */
   readonly sessionStore: 'redis' | 'memory';
   /** Newest first; the first seals, all open. Never empty: without the setting it holds one random key. */
@@ -99,4 +128,5 @@ export interface Settings {
   readonly shutdownTimeout: number;
   readonly routes: readonly RouteSettings[];
   readonly streams: StreamSettings;
+  readonly cache: CacheSettings;
 }

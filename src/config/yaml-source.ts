@@ -6,9 +6,10 @@ import { definitionOf, isSettingName, SETTING_NAMES, type SettingName } from './
 import type { Source, Written } from './written.ts';
 
 export interface YamlSource extends Source {
-  /** What stands under `routes:` and `streams:`, where it is there. */
+  /** What stands under `routes:`, `streams:` and `cache:`, where it is there. */
   readonly routes?: Nested;
   readonly streams?: Nested;
+  readonly cache?: Nested;
 }
 
 interface Nested {
@@ -17,7 +18,7 @@ interface Nested {
 }
 
 /** What is no single value but a list or a mapping of its own, with rules of its own. */
-const NESTED = ['routes', 'streams'] as const;
+const NESTED = ['routes', 'streams', 'cache'] as const;
 const isNested = (key: string): key is (typeof NESTED)[number] => (NESTED as readonly string[]).includes(key);
 
 /** @param file how the file is called in problems and origins. */
@@ -26,7 +27,7 @@ export function readYamlSource(text: string, file: string): YamlSource {
   const written: Written[] = [];
   const problems = [...document.problems];
   const unread: SettingName[] = [];
-  const nested: { routes?: Nested; streams?: Nested } = {};
+  const nested: { routes?: Nested; streams?: Nested; cache?: Nested } = {};
   for (const [key, value] of document.entries) {
     if (value === null || value === undefined) {
       problems.push(`${key} in ${file} has no value: give it one or remove it`);

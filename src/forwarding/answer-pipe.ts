@@ -152,7 +152,7 @@ interface StallTimer {
 }
 
 /** A reader that takes nothing for `limitMs` is gone for us: what it holds is memory. */
-function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void): StallTimer {
+export function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void): StallTimer {
   let timer: NodeJS.Timeout | undefined;
   const stop = () => clearTimeout(timer);
   return {

@@ -157,6 +157,13 @@ const REQUEST_ADDITIONS: readonly RequestAddition[] = [addBearer, addForwarding,
 
 /** @param headers the client's `rawHeaders`. One walk over them for all strips: this runs on every request. */
 export function requestHeaders(headers: HeaderList, context: RequestContext): string[] {
+  const passed = passedRequestHeaders(headers);
+  for (const add of REQUEST_ADDITIONS) add(passed, context);
+  return passed;
+}
+
+/** What of a client's fields passes, before anything is added. */
+export function passedRequestHeaders(headers: HeaderList): string[] {
   const named = namedByConnection(headers);
   const passed: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
@@ -164,7 +171,6 @@ export function requestHeaders(headers: HeaderList, context: RequestContext): st
     if (isStripped(name) || named?.has(name.toLowerCase())) continue;
     passed.push(name, headers[i + 1] as string);
   }
-  for (const add of REQUEST_ADDITIONS) add(passed, context);
   return passed;
 }
 

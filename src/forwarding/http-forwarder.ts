@@ -15,6 +15,7 @@ import { requestHeaders } from './header-policy.ts';
 import { hasBody, takeRequestBody } from './request-body.ts';
 import { sendUpstream, type UpstreamWays } from './upstream-attempt.ts';
 import { toGatewayError } from './upstream-error.ts';
+import { type FetchedAnswer, type FetchRequest, fetchUpstream } from './upstream-fetch.ts';
 
 export interface ForwarderOptions {
   /** Origin and optional base path, without a trailing slash. */
@@ -28,6 +29,8 @@ export interface ForwarderOptions {
 export interface HttpForwarder {
   /** @throws GatewayError where there is no answer to pass; nothing was sent to the browser then. */
   forward(req: IncomingMessage, res: ServerResponse, request: ForwardRequest): Promise<ForwardResult>;
+  /** Asks on nobody's connection. @throws GatewayError where there is no answer */
+  fetch(request: FetchRequest): Promise<FetchedAnswer>;
   /** How the connections to the upstream are used at this moment. */
   connections(): { readonly open: number; readonly busy: number; readonly waiting: number };
   close(): Promise<void>;
@@ -56,13 +59,28 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const ways: UpstreamWays = { dispatcher: pool, deadlines: createDeadlines() };
   const basePath = upstream.pathname.replace(/\/$/, '');
   let inFlight = 0;
+  const enter = (isTooMany: boolean, party?: string): Permit => {
+    if (inFlight >= maxInFlight || isTooMany)
+      throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
+    const permit = breaker.enter(party);
+    if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
+    inFlight += 1;
+    return permit;
+  };
   return {
+    async fetch(request) {
+      const permit = enter(false);
+      let isOver = false;
+      const onOver = () => {
+        if (isOver) return;
+        isOver = true;
+        inFlight -= 1;
+        permit.abandon();
+      };
+      return await fetchUpstream({ ways, basePath, permit, onOver }, request);
+    },
     async forward(req, res, request) {
-      if (inFlight >= maxInFlight || openRequestsOn(req.socket) >= MAX_PIPELINED)
-        throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
-      const permit = breaker.enter(request.party);
-      if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
-      inFlight += 1;
+      const permit = enter(openRequestsOn(req.socket) >= MAX_PIPELINED, request.party);
       try {
         return await forwardOnce(ways, upstream, basePath, req, res, request, permit);
       } finally {

@@ -49,6 +49,11 @@ export interface Metrics {
   /** After an upstream 401: sent again with new tokens, or passed on. */
   readonly upstreamReplays: Counter<'outcome'>;
   readonly rateLimits: Counter<'event'>;
+  readonly cacheRequests: Counter<'route' | 'outcome'>;
+  readonly cacheEntries: Gauge;
+  readonly cacheBytes: Gauge;
+  readonly cacheRedisUsable: Gauge;
+  readonly cacheRedisOperations: Counter<'operation' | 'outcome'>;
   readonly guardRefusals: Counter<'guard'>;
   /** 0 closed, 1 half-open, 2 open. */
   readonly breakerState: Gauge<'upstream'>;
@@ -161,6 +166,17 @@ export function createMetrics({ withProcess = true } = {}): Metrics {
       "Finvera's 429: learned from an answer, or answered here until its Retry-After.",
       ['event'],
     ),
+    cacheRequests: counter('cache_requests_total', 'Requests to routes whose answers are shared.', [
+      'route',
+      'outcome',
+    ]),
+    cacheEntries: gauge('cache_entries', 'Answers kept in the process.', []),
+    cacheBytes: gauge('cache_bytes', 'Bytes they take.', []),
+    cacheRedisUsable: gauge('cache_redis_usable', '1 while answers are shared through Redis.', []),
+    cacheRedisOperations: counter('cache_redis_operations_total', 'Answers looked for and kept in Redis.', [
+      'operation',
+      'outcome',
+    ]),
     breakerState: gauge('breaker_state', 'Circuit breaker: 0 closed, 1 half-open, 2 open.', ['upstream']),
     cachedSessions: gauge('cached_sessions', 'Sessions in the process cache.', []),
     invalidationHealthy: gauge('invalidation_healthy', '1 while session events of other instances are heard.', []),

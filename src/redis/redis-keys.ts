@@ -35,3 +35,36 @@ export const EVENTS_CHANNEL = `${PREFIX}:events`;
 
 /** An instance's channel to itself. */
 export const echoChannel = (instance: string): string => `${PREFIX}:echo:${instance}`;
+
+/** Parts of the shared answers' byte budget, each in one Cluster slot: one alone would be one node's work. */
+export const CACHE_PARTS = 16;
+
+/** Keys of one part of the shared answers; no command touches two parts. */
+export interface CacheKeys {
+  /** String: a sealed answer, or the mark that it is not to be shared. */
+  readonly entry: string;
+  /** String: the owner's random tag, while one instance asks Finvera for it. */
+  readonly lock: string;
+  /** Sorted set: names of the part's answers by the moment they end. */
+  readonly ends: string;
+  /** Hash: bytes of each of them, and under `` their sum. */
+  readonly sizes: string;
+  /** What the entries' keys begin with, before the name. */
+  readonly prefix: string;
+}
+
+/** @param name base64url of an HMAC. */
+export function cacheKeys(name: string): CacheKeys {
+  const part = `${PREFIX}:cache:{c${(name.charCodeAt(0) + name.charCodeAt(1)) % CACHE_PARTS}}`;
+  const prefix = `${part}:entry:`;
+  return {
+    entry: prefix + name,
+    lock: `${part}:lock:${name}`,
+    ends: `${part}:ends`,
+    sizes: `${part}:sizes`,
+    prefix,
+  };
+}
+
+/** Sorted set: what of the shared answers is not to be used any more, by the moment it was told. */
+export const CACHE_INVALIDATIONS_KEY = `${PREFIX}:cache:invalidations`;

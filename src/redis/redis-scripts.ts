@@ -85,6 +85,48 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
 
+/**
+ * Keeps a shared answer inside its part's budget: what has ended leaves the account first, then what ends soonest leaves
+ * Redis. KEYS: the entry, the part's ends and sizes; the entries that are dropped share their slot.
+ */
+const keepShared = `
+local total = tonumber(redis.call('HGET', KEYS[3], '') or 0)
+local function forget(name)
+  total = total - tonumber(redis.call('HGET', KEYS[3], name) or 0)
+  redis.call('HDEL', KEYS[3], name)
+end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, 200)) do
+  forget(name)
+  redis.call('ZREM', KEYS[2], name)
+end
+forget(ARGV[2])
+total = total + #ARGV[1]
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[4] + ARGV[3], ARGV[2])
+redis.call('HSET', KEYS[3], ARGV[2], #ARGV[1])
+while total > tonumber(ARGV[5]) do
+  local soonest = redis.call('ZPOPMIN', KEYS[2])[1]
+  if not soonest then total = 0 break end
+  forget(soonest)
+  redis.call('DEL', ARGV[6] .. soonest)
+end
+redis.call('HSET', KEYS[3], '', total)
+for i = 2, 3 do
+  if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+end
+return total
+`;
+
+/** Takes a shared answer out of Redis and of its part's account. */
+const dropShared = `
+if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+local size = tonumber(redis.call('HGET', KEYS[3], ARGV[1]) or 0)
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HINCRBY', KEYS[3], '', -size)
+return 1
+`;
+
 export const SCRIPTS = {
   replaceSeal: { lua: replaceSeal, keys: 1 },
   resealSession: { lua: resealSession, keys: 1 },
@@ -95,6 +137,8 @@ export const SCRIPTS = {
   indexSession: { lua: indexSession, keys: 1 },
   renewLock: { lua: renewLock, keys: 1 },
   releaseLock: { lua: releaseLock, keys: 1 },
+  keepShared: { lua: keepShared, keys: 3 },
+  dropShared: { lua: dropShared, keys: 3 },
 } as const;
 
 type Value = string | number;
@@ -119,4 +163,16 @@ export interface ScriptCommands {
   indexSession(key: RedisKey, score: Value, member: string, ttlMs: Value): Promise<number>;
   renewLock(key: RedisKey, owner: string, ttlMs: Value): Promise<number>;
   releaseLock(key: RedisKey, owner: string): Promise<number>;
+  keepShared(
+    entry: RedisKey,
+    ends: RedisKey,
+    sizes: RedisKey,
+    value: Buffer,
+    name: string,
+    ttlMs: Value,
+    now: Value,
+    budget: Value,
+    prefix: string,
+  ): Promise<number>;
+  dropShared(entry: RedisKey, ends: RedisKey, sizes: RedisKey, name: string): Promise<number>;
 }

@@ -5,7 +5,7 @@ import type { RouteSettings, Settings } from '../config/settings.ts';
 import { withApiKey } from '../forwarding/api-key-query.ts';
 import type { ForwardTarget, UnauthorizedVerdict } from '../forwarding/forward-request.ts';
 import type { HttpForwarder } from '../forwarding/http-forwarder.ts';
-import { contextOf } from '../guards/request-context.ts';
+import { contextOf, type RequestContext } from '../guards/request-context.ts';
 import type { UserShare } from '../guards/user-share.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -24,6 +24,13 @@ export interface ForwardedParts extends RefreshedSessionParts {
   readonly share: UserShare;
   /** Absent where Finvera is asked whatever it said of the rate. */
   readonly limits?: UpstreamLimits;
+  /** Told when the head of an answer passes. */
+  readonly onForwarded?: (
+    method: string,
+    status: number,
+    session: Session | undefined,
+    context: RequestContext,
+  ) => void;
 }
 
 export type Forward = (req: Request, res: Response) => Promise<void>;
@@ -58,7 +65,7 @@ function forwardWith(
   route: RouteSettings,
   fixedPath: string | undefined,
 ): (req: Request, res: Response, session: Session | undefined) => Promise<void> {
-  const { forwarder, settings, metrics, limits, clock } = parts;
+  const { forwarder, settings, metrics, limits, clock, onForwarded } = parts;
   return async (req, res, session) => {
     const context = contextOf(res);
     if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
@@ -87,6 +94,7 @@ function forwardWith(
       onHead: (upstreamMs, status, headers) => {
         context.upstreamMs = upstreamMs;
         if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
+        onForwarded?.(req.method, status, session, context);
         metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000);
       },
       // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
@@ -112,7 +120,11 @@ function isLastHop({ rawHeaders }: Request): boolean {
 }
 
 /** One forced refresh; where that brings no other token, Finvera's 401 is the answer. */
-async function refreshAfter401(parts: ForwardedParts, used: Session, res: Response): Promise<UnauthorizedVerdict> {
+export async function refreshAfter401(
+  parts: ForwardedParts,
+  used: Session,
+  res: Response,
+): Promise<UnauthorizedVerdict> {
   const renewed = sessionOf(await parts.coordinator.force(used, contextOf(res)), res, parts.cookie);
   const isSame = renewed.tokens.access.equals(used.tokens.access);
   parts.metrics.upstreamReplays.inc({ outcome: isSame ? 'passed' : 'replayed' });
@@ -120,7 +132,7 @@ async function refreshAfter401(parts: ForwardedParts, used: Session, res: Respon
   return { kind: 'replay', bearer: renewed.tokens.access.reveal() };
 }
 
-function credentialFor(
+export function credentialFor(
   route: RouteSettings,
   apiKey: string | undefined,
   session: Session | undefined,

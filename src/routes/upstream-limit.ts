@@ -24,7 +24,7 @@ export function refuseWhileLimited(
   const waitMs = tag === undefined ? undefined : limits.waitMs(tag);
   if (waitMs === undefined) return;
   metrics.rateLimits.inc({ event: 'answered' });
-  answerHeaders.push('RateLimit', rateLimitField(waitMs));
+  if (!answerHeaders.includes('RateLimit')) answerHeaders.push('RateLimit', rateLimitField(waitMs));
   throw new GatewayError('rate_limited', { retryAfterMs: waitMs });
 }
 

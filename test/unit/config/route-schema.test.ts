@@ -88,7 +88,7 @@ describe('routes', () => {
     ['maxBodyBytes', '10 mb', /^routes\[0\]\.maxBodyBytes must be a size/],
     ['maxBodyBytes', null, /^routes\[0\]\.maxBodyBytes must be a size/],
     ['method', ['GET'], 'routes[0] has an unknown key method. Did you mean methods?'],
-    ['cache', { ttl: '5s' }, /^routes\[0\] has an unknown key cache\. A route has path, methods/],
+    ['caches', { ttl: '5s' }, /^routes\[0\] has an unknown key caches\./],
   ])('are refused with %s: %j', (key, value, message) => {
     const expected = message instanceof RegExp ? expect.stringMatching(message) : message;
     expect(problemsOf({ path: '/a', [key]: value })).toEqual([expected]);

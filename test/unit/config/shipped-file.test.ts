@@ -45,7 +45,7 @@ describe('config/gateway.yaml', () => {
 
   test('sets every setting that has a default to it, and nothing else', () => {
     const defaults = SETTING_NAMES.filter((name) => definitionOf(name).byDefault !== undefined);
-    expect(Object.keys(CONTENT)).toEqual([...defaults, 'streams', 'routes']);
+    expect(Object.keys(CONTENT)).toEqual([...defaults, 'streams', 'cache', 'routes']);
     for (const name of defaults) {
       const { byDefault = '', kind } = definitionOf(name);
       const written = CONTENT[name];

@@ -1,0 +1,100 @@
+/** Sends what the cache has, or passes on what came for the one who asked. */
+import type { Request, Response } from 'express';
+import { ageMs, isNotModified, isOfTheBody } from '../cache/cache-entry.ts';
+import { formatCacheStatus } from '../cache/cache-status.ts';
+import { withoutFields } from '../cache/header-list.ts';
+import type { CacheAnswer } from '../cache/response-cache.ts';
+import type { RouteSettings } from '../config/settings.ts';
+import { createStallTimer } from '../forwarding/answer-pipe.ts';
+import { whenGone } from '../forwarding/client-connection.ts';
+import { responseHeaders } from '../forwarding/header-policy.ts';
+import { toGatewayError } from '../forwarding/upstream-error.ts';
+import { contextOf } from '../guards/request-context.ts';
+import type { CachedForwardParts } from './cached-forward.ts';
+
+type Kept = Extract<CacheAnswer, { kind: 'kept' }>;
+type Passed = Extract<CacheAnswer, { kind: 'passed' }>;
+
+/** Stale ones are sent whole: a 304 would say that what the browser has is still true. */
+const MAY_BE_NOT_MODIFIED: readonly string[] = ['hit', 'miss', 'collapsed', 'revalidated'];
+
+export function sendKept(req: Request, res: Response, { entry, outcome, status }: Kept, now: number): void {
+  const { headers: asked } = req;
+  const isUnchanged =
+    MAY_BE_NOT_MODIFIED.includes(outcome) && isNotModified(entry, asked['if-none-match'], asked['if-modified-since']);
+  const hasNoBody = isUnchanged || entry.status === 204;
+  const headers = hasNoBody ? withoutFields(entry.headers, isOfTheBody) : [...entry.headers];
+  const ageS = Math.floor(ageMs(entry, now) / 1_000);
+  // An answer that was fetched for this very request has no age but the one it came with (RFC 9111 §5.1).
+  const isNew = outcome === 'miss' || outcome === 'passed';
+  if (!isNew || ageS > 0) headers.push('Age', String(ageS));
+  headers.push('Cache-Status', formatCacheStatus(status));
+  for (const part of contextOf(res).answerHeaders) headers.push(part);
+  res.writeHead(isUnchanged ? 304 : entry.status, headers);
+  res.end(hasNoBody || req.method === 'HEAD' ? undefined : entry.body);
+}
+
+/** Passes it as it comes, at the pace of the one who reads. */
+export function sendPassed(
+  { settings }: CachedForwardParts,
+  route: RouteSettings,
+  req: Request,
+  res: Response,
+  { answer, chunks }: Passed,
+): Promise<void> {
+  const context = contextOf(res);
+  const apiKey = route.credential === 'api-key' ? settings.finveraApiKey?.reveal() : undefined;
+  const headers = responseHeaders(answer.headers, {
+    upstream: new URL(settings.finveraUrl),
+    status: answer.status,
+    ...(apiKey === undefined ? {} : { apiKey }),
+  });
+  res.writeHead(answer.status, [...headers, ...context.answerHeaders]);
+  if (req.method === 'HEAD') {
+    answer.cancel();
+    res.end();
+    return Promise.resolve();
+  }
+  return new Promise((resolve) => {
+    const over = () => {
+      stopWatching();
+      stalled.stop();
+      resolve();
+    };
+    const stopWatching = whenGone(req.socket, () => {
+      answer.cancel();
+      over();
+    });
+    const stalled = createStallTimer(res, route.bodyTimeout ?? settings.finveraBodyTimeout, () => {
+      answer.cancel();
+      context.code = 'request_timeout';
+      res.destroy();
+      over();
+    });
+    const write = (chunk: Buffer) => {
+      if (res.write(chunk)) return;
+      answer.pause();
+      stalled.start();
+      res.once('drain', () => {
+        stalled.stop();
+        answer.resume();
+      });
+    };
+    for (const chunk of chunks) res.write(chunk);
+    answer.read({
+      onChunk: write,
+      onEnd() {
+        res.end();
+        over();
+      },
+      onFailure(cause) {
+        // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
+        const error = toGatewayError(cause);
+        context.code = error.code;
+        context.cause = error.cause;
+        res.destroy();
+        over();
+      },
+    });
+  });
+}
