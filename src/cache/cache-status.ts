@@ -1,6 +1,6 @@
 /** The member that says what the cache did (RFC 9211). It tells no key, no user and no host. Pure. */
 
-export const CACHE_NAME = 'finvera-gateway';
+const CACHE_NAME = 'finvera-gateway';
 
 /** Why Finvera was asked; RFC 9211 §2.2. */
 export type ForwardReason = 'uri-miss' | 'vary-miss' | 'stale' | 'request' | 'method' | 'bypass';

@@ -73,7 +73,7 @@ function coverOf(invalidation: Exclude<Invalidation, { kind: 'path' }>) {
 }
 
 /** Compares piece by piece: no regular expression is made of what somebody typed. */
-export function createGlob(pattern: string): (text: string) => boolean {
+function createGlob(pattern: string): (text: string) => boolean {
   const pieces = pattern.split('*');
   const first = pieces[0] ?? '';
   const last = pieces.at(-1) ?? '';

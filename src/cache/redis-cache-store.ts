@@ -1,7 +1,7 @@
 /**
  * Kept answers in Redis, for all instances: sealed, compressed, inside a byte budget; and the lock under which one
- * instance asks Finvera while the others wait. Nothing here is ever waited for longer than 5 ms, but another instance's
- * exchange.
+ * instance asks Finvera while the others wait. Nothing here is waited for longer than `quick-redis.ts` allows, but another
+ * instance's exchange.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CacheSettings } from '../config/settings.ts';
@@ -12,7 +12,7 @@ import { createRedisLock, type Lease } from '../redis/redis-lock.ts';
 import { type CacheEntry, lifeMs } from './cache-entry.ts';
 import type { CacheSeal } from './cache-seal.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
-import { LATE, type QuickRedis, REDIS_BUDGET_MS } from './quick-redis.ts';
+import { LATE, type QuickRedis } from './quick-redis.ts';
 
 export type Look =
   | { readonly kind: 'found'; readonly entry: CacheEntry }
@@ -82,7 +82,7 @@ export function createRedisCacheStore(options: RedisCacheStoreOptions): RedisCac
   };
   /** One round; `busy` where another instance fetches it. */
   const lookOnce = async (name: string, isGood: (entry: CacheEntry) => boolean): Promise<Look | 'busy'> => {
-    const deadline = performance.now() + REDIS_BUDGET_MS;
+    const deadline = quick.deadline();
     let lease: Lease | undefined;
     for (;;) {
       const found = await read(name, deadline);

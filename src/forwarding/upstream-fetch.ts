@@ -98,8 +98,8 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
                   unread = [];
                   attempt.resume();
                 },
-                pause: attempt.pause,
-                resume: attempt.resume,
+                pause: () => attempt.pause(),
+                resume: () => attempt.resume(),
                 cancel() {
                   attempt.cancel();
                   onOver();

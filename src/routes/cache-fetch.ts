@@ -21,6 +21,8 @@ interface FetchTarget {
 export function createFetchForCache(parts: CachedForwardParts, route: RouteSettings, rules: RouteCacheSettings) {
   const { forwarder, settings, metrics, limits, clock } = parts;
   const upstream = new URL(settings.finveraUrl);
+  // Where the gateway knows no name of its own, Finvera's: whoever may choose it could choose what others are shown.
+  const sharedHost = new URL(settings.publicUrl ?? settings.finveraUrl).host;
   const apiKey = route.credential === 'api-key' ? settings.finveraApiKey?.reveal() : undefined;
   return (req: Request, res: Response, session: Session | undefined, target: FetchTarget) =>
     async (validators: HeaderList): Promise<UpstreamAnswer> => {
@@ -33,7 +35,8 @@ export function createFetchForCache(parts: CachedForwardParts, route: RouteSetti
         const fetched = await forwarder.fetch({
           path: context.path.raw + query,
           bearer,
-          headersWith: (used) => requestHeaders([...target.headers, ...validators], { ...context, bearer: used }),
+          headersWith: (used) =>
+            requestHeaders([...target.headers, ...validators], { ...context, host: sharedHost, bearer: used }),
           headersTimeoutMs: route.headersTimeout ?? settings.finveraHeadersTimeout,
           bodyTimeoutMs: route.bodyTimeout ?? settings.finveraBodyTimeout,
           ...(session?.tokens.refresh && route.credential === 'session'

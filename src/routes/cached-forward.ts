@@ -28,7 +28,7 @@ import { freshSession } from './refreshed-session.ts';
 
 export interface CachedForwardParts extends ForwardedParts {
   readonly answers: SharedAnswers;
-  readonly settings: ForwardedParts['settings'] & Pick<Settings, 'finveraUrl' | 'cache'>;
+  readonly settings: ForwardedParts['settings'] & Pick<Settings, 'finveraUrl' | 'cache' | 'publicUrl'>;
 }
 
 const UNSAFE: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
@@ -153,8 +153,8 @@ function createQuestions({ settings }: CachedForwardParts, route: RouteSettings,
     const headers = selectHeaders(passedRequestHeaders(req.rawHeaders), isIgnoredHeader);
     const query = normaliseQuery(context.path.query, isIgnoredQuery);
     const path = context.path.raw;
-    // Finvera may build links from the host it is told: who asks under another one gets another answer.
-    const origin = [settings.finveraUrl, credential, apiKeyIn, context.proto, context.host].join(' ');
+    // The host is not in it: Finvera is told one and the same (`cache-fetch.ts`), so that instances with other ports share.
+    const origin = [settings.finveraUrl, credential, apiKeyIn, context.proto].join(' ');
     const uri = { origin, scope, route: route.path, path, query };
     return {
       key: keyOf({ ...uri, headers }),
