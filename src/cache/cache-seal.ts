@@ -1,6 +1,6 @@
 /**
  * Seals kept answers for Redis (AES-256-GCM) under keys made of the server's: who reads Redis learns nothing, and who
- * writes to it can show nobody anything (ADR-0005). Not a seal of tokens: none is ever in it.
+ * writes to it can show nobody anything. Not a seal of tokens: none is ever in it.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import type { SessionKey } from '../config/settings.ts';
