@@ -1,10 +1,11 @@
 /** Writes docs/configuration.md from the table of settings; `--check` only says whether it is up to date (exit 1 if not). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CACHE_SETTING_NAMES, cacheSetting } from '../src/config/cache-schema.ts';
+import { CACHE } from '../src/config/cache-schema.ts';
 import { OWN_PREFIXES } from '../src/config/environment-source.ts';
 import { SETTINGS, type SettingDefinition } from '../src/config/schema.ts';
-import { STREAM_SETTING_NAMES, streamSetting } from '../src/config/stream-schema.ts';
+import type { SettingsMapping } from '../src/config/settings-mapping.ts';
+import { STREAMS } from '../src/config/stream-schema.ts';
 
 const PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
@@ -76,38 +77,25 @@ A route's \`cache\`, what it does: [shared answers](caching.md).
 \`/kms\` (accounts, keys, tokens) is not shipped: with such a route any script on the page can mint keys. Even then nothing below \`/kms/api/v1/auth\` is forwarded.
 `;
 
-function streamsTable(): string {
-  const rows = STREAM_SETTING_NAMES.map((name) => {
-    const { kind, byDefault, meaning } = streamSetting(name);
-    const written = kind.isList ? `[${byDefault}]` : byDefault;
-    return `| \`${name}\` | \`${written}\` | ${escapeCell(`${meaning} Must be ${kind.form}.`)} |`;
-  });
-  const head = `
+const STREAMS_HEAD = `
 ## Streams
 
 How \`/stream\` and \`/bff/events\` work, in YAML only, under \`streams:\`. A file of your own names only what differs. What all of it does: [streams](streams.md).
-
-| key | default | meaning |
-|---|---|---|
 `;
-  return `${head}${rows.join('\n')}\n`;
-}
 
-function cacheTable(): string {
-  const rows = CACHE_SETTING_NAMES.map((name) => {
-    const { kind, byDefault, meaning } = cacheSetting(name);
-    const written = kind.isList ? `[${byDefault}]` : byDefault;
-    return `| \`${name}\` | \`${written}\` | ${escapeCell(`${meaning} Must be ${kind.form}.`)} |`;
-  });
-  const head = `
+const CACHE_HEAD = `
 ## Shared answers
 
 How the answers are kept that routes with a \`cache\` share, in YAML only, under \`cache:\`. A file of your own names only what differs; a list replaces the list.
-
-| key | default | meaning |
-|---|---|---|
 `;
-  return `${head}${rows.join('\n')}\n`;
+
+function mappingTable<T>(head: string, mapping: SettingsMapping<T>): string {
+  const rows = mapping.names.map((name) => {
+    const { kind, byDefault, meaning } = mapping.setting(name);
+    const written = kind.isList ? `[${byDefault}]` : byDefault;
+    return `| \`${name}\` | \`${written}\` | ${escapeCell(`${meaning} Must be ${kind.form}.`)} |`;
+  });
+  return `${head}\n| key | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function table(group: string, settings: readonly (readonly [string, SettingDefinition])[]): string {
@@ -130,8 +118,8 @@ function renderPage(): string {
     INTRODUCTION +
     [...groups].map(([group, settings]) => table(group, settings)).join('') +
     COMBINATIONS +
-    streamsTable() +
-    cacheTable()
+    mappingTable(STREAMS_HEAD, STREAMS) +
+    mappingTable(CACHE_HEAD, CACHE)
   );
 }
 

@@ -1,10 +1,11 @@
 /** The settings in force as YAML, each with its origin and secrets redacted. It finds and checks nothing. */
 import { stringify } from 'yaml';
-import { CACHE_SETTING_NAMES, cacheSetting } from '../config/cache-schema.ts';
+import { CACHE } from '../config/cache-schema.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import { definitionOf, SETTING_NAMES, type SettingName } from '../config/schema.ts';
-import type { CacheSettings, RouteCacheSettings, RouteSettings, Settings, StreamSettings } from '../config/settings.ts';
-import { STREAM_SETTING_NAMES, streamSetting } from '../config/stream-schema.ts';
+import type { RouteCacheSettings, RouteSettings, Settings } from '../config/settings.ts';
+import type { SettingsMapping } from '../config/settings-mapping.ts';
+import { STREAMS } from '../config/stream-schema.ts';
 import { formatDuration, formatSize } from '../config/values.ts';
 
 type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
@@ -12,8 +13,8 @@ type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
 export function printSettings({ settings, origins }: ValidSettings): string {
   const lines = SETTING_NAMES.map((name) => line(name, writtenForm(name, settings), origins[name]));
   const routes = line('routes', settings.routes.map(writtenRoute), origins.routes);
-  const streams = line('streams', writtenStreams(settings.streams), origins.streams);
-  return `${lines.join('')}${streams}${line('cache', writtenCache(settings.cache), origins.cache)}${routes}`;
+  const streams = line('streams', writtenMapping(STREAMS, settings.streams), origins.streams);
+  return `${lines.join('')}${streams}${line('cache', writtenMapping(CACHE, settings.cache), origins.cache)}${routes}`;
 }
 
 /** What is unset stands there as a comment, so that the output is a file of settings again, secrets apart. */
@@ -57,21 +58,11 @@ function writtenRouteCache({ ttl, staleWhileRevalidate, staleIfError, scope }: R
   };
 }
 
-function writtenCache(cache: CacheSettings): Record<string, unknown> {
+function writtenMapping<T extends object>(mapping: SettingsMapping<T>, values: T): Record<string, unknown> {
   return Object.fromEntries(
-    CACHE_SETTING_NAMES.map((name) => {
-      const value = cache[name];
-      const text = cacheSetting(name).kind.format(value);
-      return [name, typeof value === 'number' && Number(text) === value ? value : text];
-    }),
-  );
-}
-
-function writtenStreams(streams: StreamSettings): Record<string, unknown> {
-  return Object.fromEntries(
-    STREAM_SETTING_NAMES.map((name) => {
-      const value = streams[name];
-      const text = streamSetting(name).kind.format(value);
+    mapping.names.map((name) => {
+      const value = values[name];
+      const text = mapping.setting(name).kind.format(value);
       return [name, typeof value === 'number' && Number(text) === value ? value : text];
     }),
   );

@@ -1,21 +1,13 @@
 /** The mapping under `cache:` in the YAML, key by key: how shared answers are kept. Which routes ask for it: `route-schema.ts`. */
-import { suggestion } from './near-miss.ts';
 import type { CacheSettings } from './settings.ts';
-import { duration, integer, list, oneOf, size, textKind, type ValueKind } from './values.ts';
-import { splitList } from './written.ts';
-
-interface CacheSetting<T = unknown> {
-  readonly kind: ValueKind<T>;
-  /** As it would be written in the YAML, a list without its brackets. */
-  readonly byDefault: string;
-  readonly meaning: string;
-}
+import { createSettingsMapping } from './settings-mapping.ts';
+import { duration, integer, list, oneOf, size, textKind } from './values.ts';
 
 const name = textKind('names such as utm_source, or beginnings such as utm_*', (text) =>
   /^[\w.$~-]{1,64}\*?$/.test(text) ? text.toLowerCase() : undefined,
 );
 
-export const CACHE_SETTINGS = {
+export const CACHE = createSettingsMapping<CacheSettings>('cache', '{maxBytes: 64mb}', {
   maxEntries: {
     kind: integer(1, 1_000_000),
     byDefault: '10000',
@@ -63,56 +55,4 @@ export const CACHE_SETTINGS = {
     meaning:
       'Request headers that are neither sent to Finvera nor told apart; of all others each value has its own answer.',
   },
-} as const satisfies Record<keyof CacheSettings, CacheSetting>;
-
-export type CacheSettingName = keyof typeof CACHE_SETTINGS;
-
-export const CACHE_SETTING_NAMES = Object.keys(CACHE_SETTINGS) as readonly CacheSettingName[];
-
-/** The same table for code that treats all alike. */
-export function cacheSetting(key: CacheSettingName): CacheSetting {
-  return CACHE_SETTINGS[key];
-}
-
-export interface ParsedCache {
-  /** Complete, with defaults for what is not written or not valid. */
-  readonly cache: CacheSettings;
-  readonly problems: readonly string[];
-}
-
-/** @param written what the files hold under `cache:`, each merged key by key over those before. */
-export function parseCache(written: readonly unknown[]): ParsedCache {
-  const values = new Map<string, unknown>(CACHE_SETTING_NAMES.map((key) => [key, defaultOf(key)]));
-  const problems: string[] = [];
-  for (const mapping of written) {
-    if (typeof mapping !== 'object' || mapping === null || Array.isArray(mapping)) {
-      problems.push('cache must be a mapping such as {maxBytes: 64mb}');
-      continue;
-    }
-    for (const [key, value] of Object.entries(mapping)) {
-      const read = readKey(key, value);
-      if ('problem' in read) problems.push(read.problem);
-      else values.set(key, read.value);
-    }
-  }
-  return { cache: Object.fromEntries(values) as unknown as CacheSettings, problems };
-}
-
-function readKey(key: string, value: unknown): { readonly value: unknown } | { readonly problem: string } {
-  if (!Object.hasOwn(CACHE_SETTINGS, key)) {
-    const known = ` There are ${CACHE_SETTING_NAMES.join(', ')}.`;
-    return { problem: `cache has an unknown key ${key}.${suggestion(key, CACHE_SETTING_NAMES, known)}` };
-  }
-  if (value === null) return { problem: `cache.${key} has no value: give it one or remove it` };
-  const parsed = cacheSetting(key as CacheSettingName).kind.schema.safeParse(asText(value));
-  if (parsed.success) return { value: parsed.data };
-  return { problem: `cache.${key} ${parsed.error.issues[0]?.message ?? 'is not valid'}` };
-}
-
-function defaultOf(key: CacheSettingName): unknown {
-  const { kind, byDefault } = cacheSetting(key);
-  return kind.schema.parse(kind.isList ? splitList(byDefault) : byDefault);
-}
-
-/** YAML reads `20` as a number: numbers are read as the text they are. */
-const asText = (value: unknown): unknown => (typeof value === 'number' ? String(value) : value);
+});

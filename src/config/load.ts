@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assembleSettings } from './assemble.ts';
-import { parseCache } from './cache-schema.ts';
+import { CACHE } from './cache-schema.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type Environment, errorCode, type ReadFile, readEnvironment, variable } from './environment-source.ts';
 import { parseRoutes } from './route-schema.ts';
 import { definitionOf, SETTING_NAMES, SETTINGS, type SettingName, type Values } from './schema.ts';
 import type { ReadKeys } from './session-keys.ts';
-import type { CacheSettings, RouteSettings, Settings, StreamSettings } from './settings.ts';
-import { parseStreams } from './stream-schema.ts';
+import type { RouteSettings, Settings } from './settings.ts';
+import type { SettingsMapping } from './settings-mapping.ts';
+import { STREAMS } from './stream-schema.ts';
 import { type Source, splitList, type Written } from './written.ts';
 import { readYamlSource, type YamlSource } from './yaml-source.ts';
 
@@ -62,13 +63,13 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const production = env.NODE_ENV === 'production';
   const valued = readValues(sources.flatMap(({ written }) => written));
   const routed = readRoutes([shipped, overlay]);
-  const streamed = readStreams([shipped, overlay]);
-  const cached = readCache([shipped, overlay]);
+  const streamed = readMapping(STREAMS, [shipped, overlay]);
+  const cached = readMapping(CACHE, [shipped, overlay]);
   const frontend = checkFrontend(valued.values.frontend, cwd, read);
   const invalid = new Set([...valued.invalid, ...unreadSettings(sources, environment)]);
   const { routes } = routed;
-  const { streams } = streamed;
-  const { cache } = cached;
+  const { values: streams } = streamed;
+  const { values: cache } = cached;
   const crossed = crossCheck({ values: valued.values, routes, streams, cache, production, invalid });
   const problems = [
     ...sources.flatMap((source) => source.problems),
@@ -180,36 +181,20 @@ function readRoutes(files: readonly YamlSource[]): ReadRoutes {
   return { routes, origin, problems };
 }
 
-interface ReadStreams {
-  readonly streams: StreamSettings;
+interface ReadMapping<T> {
+  readonly values: T;
   readonly origin: string;
   readonly problems: readonly string[];
 }
 
 /** Merged key by key. What is wrong is told with the file it is in. */
-function readStreams(files: readonly YamlSource[]): ReadStreams {
-  const written = files.flatMap(({ streams }) => (streams ? [streams] : []));
+function readMapping<T>(mapping: SettingsMapping<T>, files: readonly YamlSource[]): ReadMapping<T> {
+  const written = files.flatMap((file) => file[mapping.key] ?? []);
   const problems = written.flatMap(({ value, origin }) =>
-    parseStreams([value]).problems.map((each) => `${each} (in ${origin})`),
+    mapping.parse([value]).problems.map((each) => `${each} (in ${origin})`),
   );
-  const { streams } = parseStreams(written.map(({ value }) => value));
-  return { streams, origin: written.at(-1)?.origin ?? 'default', problems };
-}
-
-interface ReadCache {
-  readonly cache: CacheSettings;
-  readonly origin: string;
-  readonly problems: readonly string[];
-}
-
-/** As `readStreams`. */
-function readCache(files: readonly YamlSource[]): ReadCache {
-  const written = files.flatMap(({ cache }) => (cache ? [cache] : []));
-  const problems = written.flatMap(({ value, origin }) =>
-    parseCache([value]).problems.map((each) => `${each} (in ${origin})`),
-  );
-  const { cache } = parseCache(written.map(({ value }) => value));
-  return { cache, origin: written.at(-1)?.origin ?? 'default', problems };
+  const { values } = mapping.parse(written.map(({ value }) => value));
+  return { values, origin: written.at(-1)?.origin ?? 'default', problems };
 }
 
 /** A folder must be there at start: a misspelt one would be a site of 404s. */

@@ -1,16 +1,8 @@
 /** The mapping under `streams:` in the YAML, key by key. What the keys mean together with other settings: `cross-checks.ts`. */
 import { z } from 'zod';
-import { suggestion } from './near-miss.ts';
 import type { StreamSettings } from './settings.ts';
+import { createSettingsMapping } from './settings-mapping.ts';
 import { duration, integer, list, oneOf, refuse, size, textKind, type ValueKind } from './values.ts';
-import { splitList } from './written.ts';
-
-interface StreamSetting<T = unknown> {
-  readonly kind: ValueKind<T>;
-  /** As it would be written in the YAML, a list without its brackets. */
-  readonly byDefault: string;
-  readonly meaning: string;
-}
 
 const fieldName = textKind('names of fields, such as symbol', (text) =>
   /^[A-Za-z_$][\w$-]{0,63}$/.test(text) ? text : undefined,
@@ -32,7 +24,7 @@ const tiers: ValueKind<'all' | readonly string[]> = {
   format: (value) => (value === 'all' ? value : [...value]),
 };
 
-export const STREAM_SETTINGS = {
+export const STREAMS = createSettingsMapping<StreamSettings>('streams', '{mode: tunnel}', {
   mode: {
     kind: oneOf('tunnel', 'hub'),
     byDefault: 'tunnel',
@@ -84,59 +76,4 @@ export const STREAM_SETTINGS = {
     byDefault: 'symbol, sym',
     meaning: 'hub: the fields of a message under which its symbol is looked for, in this order.',
   },
-} as const satisfies Record<keyof StreamSettings, StreamSetting>;
-
-export type StreamSettingName = keyof typeof STREAM_SETTINGS;
-
-export const STREAM_SETTING_NAMES = Object.keys(STREAM_SETTINGS) as readonly StreamSettingName[];
-
-/** The same table for code that treats all alike. */
-export function streamSetting(name: StreamSettingName): StreamSetting {
-  return STREAM_SETTINGS[name];
-}
-
-export interface ParsedStreams {
-  /** Complete, with defaults for what is not written or not valid. */
-  readonly streams: StreamSettings;
-  readonly problems: readonly string[];
-}
-
-/** @param written what the files hold under `streams:`, each merged key by key over those before. */
-export function parseStreams(written: readonly unknown[]): ParsedStreams {
-  const values = new Map<string, unknown>(STREAM_SETTING_NAMES.map((name) => [name, valid(name, byDefault(name))]));
-  const problems: string[] = [];
-  for (const mapping of written) {
-    if (typeof mapping !== 'object' || mapping === null || Array.isArray(mapping)) {
-      problems.push('streams must be a mapping such as {mode: tunnel}');
-      continue;
-    }
-    for (const [key, value] of Object.entries(mapping)) {
-      const read = readKey(key, value);
-      if ('problem' in read) problems.push(read.problem);
-      else values.set(key, read.value);
-    }
-  }
-  return { streams: Object.fromEntries(values) as unknown as StreamSettings, problems };
-}
-
-function readKey(key: string, value: unknown): { readonly value: unknown } | { readonly problem: string } {
-  if (!Object.hasOwn(STREAM_SETTINGS, key)) {
-    const known = ` There are ${STREAM_SETTING_NAMES.join(', ')}.`;
-    return { problem: `streams has an unknown key ${key}.${suggestion(key, STREAM_SETTING_NAMES, known)}` };
-  }
-  if (value === null) return { problem: `streams.${key} has no value: give it one or remove it` };
-  const name = key as StreamSettingName;
-  const parsed = streamSetting(name).kind.schema.safeParse(asText(value));
-  if (parsed.success) return { value: parsed.data };
-  return { problem: `streams.${key} ${parsed.error.issues[0]?.message ?? 'is not valid'}` };
-}
-
-const byDefault = (name: StreamSettingName): unknown => {
-  const { kind, byDefault: text } = streamSetting(name);
-  return kind.isList ? splitList(text) : text;
-};
-
-const valid = (name: StreamSettingName, written: unknown): unknown => streamSetting(name).kind.schema.parse(written);
-
-/** YAML reads `20` as a number: numbers are read as the text they are. */
-const asText = (value: unknown): unknown => (typeof value === 'number' ? String(value) : value);
+});

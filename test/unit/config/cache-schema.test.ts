@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { CACHE_SETTING_NAMES, cacheSetting, parseCache } from '../../../src/config/cache-schema.ts';
+import { CACHE } from '../../../src/config/cache-schema.ts';
 import { loadWith, problemsOf, settingsOf } from './load-with.ts';
 
 const OVERLAY = { GATEWAY_CONFIG: '/etc/gateway.yaml' };
@@ -11,7 +11,7 @@ const routeWith = (changes: object) => fileWith({ routes: [{ path: '/delivery', 
 
 describe('cache', () => {
   test('has defaults for all', () => {
-    const { cache, problems } = parseCache([]);
+    const { values: cache, problems } = CACHE.parse([]);
     expect(problems).toEqual([]);
     expect(cache).toMatchObject({
       maxEntries: 10_000,
@@ -98,13 +98,13 @@ describe('config/gateway.yaml', () => {
   const { cache } = parse(text) as { cache: Record<string, unknown> };
 
   test('sets every key of cache to its default, in the order of the table', () => {
-    expect(Object.keys(cache)).toEqual([...CACHE_SETTING_NAMES]);
-    expect(parseCache([cache])).toEqual(parseCache([]));
+    expect(Object.keys(cache)).toEqual([...CACHE.names]);
+    expect(CACHE.parse([cache])).toEqual(CACHE.parse([]));
   });
 
-  test.each([...CACHE_SETTING_NAMES])('describes cache.%s as the table does', (name) => {
+  test.each([...CACHE.names])('describes cache.%s as the table does', (name) => {
     const comments = text.replace(/\n +# /g, (line) => (line.startsWith('\n  # ') ? ' ' : line));
-    expect(comments).toContain(cacheSetting(name).meaning);
+    expect(comments).toContain(CACHE.setting(name).meaning);
   });
 
   test('shows a cache for /delivery and /search that is valid', () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { parseStreams, STREAM_SETTING_NAMES, streamSetting } from '../../../src/config/stream-schema.ts';
+import { STREAMS } from '../../../src/config/stream-schema.ts';
 import { loadWith, problemsOf, settingsOf } from './load-with.ts';
 
 const OVERLAY = { GATEWAY_CONFIG: '/etc/gateway.yaml' };
@@ -10,8 +10,8 @@ const streamsIn = (streams: unknown) => ({ '/etc/gateway.yaml': JSON.stringify({
 
 describe('streams', () => {
   test('have defaults for all', () => {
-    expect(parseStreams([])).toEqual({
-      streams: {
+    expect(STREAMS.parse([])).toEqual({
+      values: {
         mode: 'tunnel',
         credential: 'session',
         allowedTiers: 'all',
@@ -78,12 +78,12 @@ describe('config/gateway.yaml', () => {
   const { streams } = parse(text) as { streams: Record<string, unknown> };
 
   test('sets every key of streams to its default, in the order of the table', () => {
-    expect(Object.keys(streams)).toEqual([...STREAM_SETTING_NAMES]);
-    expect(parseStreams([streams])).toEqual(parseStreams([]));
+    expect(Object.keys(streams)).toEqual([...STREAMS.names]);
+    expect(STREAMS.parse([streams])).toEqual(STREAMS.parse([]));
   });
 
-  test.each([...STREAM_SETTING_NAMES])('describes streams.%s as the table does', (name) => {
+  test.each([...STREAMS.names])('describes streams.%s as the table does', (name) => {
     const comments = text.replace(/\n +# /g, (line) => (line.startsWith('\n  # ') ? ' ' : line));
-    expect(comments).toContain(streamSetting(name).meaning);
+    expect(comments).toContain(STREAMS.setting(name).meaning);
   });
 });
