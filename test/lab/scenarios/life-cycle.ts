@@ -2,13 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { loadSettings } from '../../../src/config/load.ts';
-import { Secret } from '../../../src/kernel/secret.ts';
-import { createLogger } from '../../../src/observability/logger.ts';
-import { createRedisConnection, whenReady } from '../../../src/redis/redis-client.ts';
-import { createRedisSessionStore } from '../../../src/session/redis-session-store.ts';
-import { hashSessionId, newSessionId } from '../../../src/session/session-id.ts';
-import { createTokenSeal } from '../../../src/session/token-seal.ts';
+import { type Forgery, forgeSessions } from '../../support/forge-sessions.ts';
 import { freePort } from '../../support/redis-server.ts';
 import { type GatewayProcess, LAB_KEY } from '../gateway-process.ts';
 import { inParallel, type LabAnswer, type LabClient, logIn, tally } from '../load.ts';
@@ -87,13 +81,11 @@ function startBalancer(client: LabClient, urls: readonly string[]) {
 }
 
 const LIMIT_MB = 150;
-const USER = { user_id: 'u', email: 'user@finvera.test', username: 'user', licensing_tier_id: 'standard' };
-
 export const manyLiveSessions: Scenario = {
   name: 'memory of a process with many live sessions',
   run: ({ sessions }) =>
     withLab({}, async ({ redis, client, start }) => {
-      const cookies = await forgeSessions(redis.url, sessions);
+      const cookies = await forgeSessions(forgery(redis.url), sessions);
       const gateway = await start();
       await logIn(client, gateway.url);
       await delay(1_000);
@@ -125,43 +117,15 @@ export const manyLiveSessions: Scenario = {
     }),
 };
 
-/** Live sessions with tokens of 900 and 700 characters, written as the gateway writes them. */
-async function forgeSessions(url: string, count: number): Promise<string[]> {
-  const loaded = loadSettings({ env: { SESSION_KEYS: LAB_KEY } });
-  if (loaded.kind === 'invalid') throw new Error(loaded.problems.join('\n'));
-  const connection = createRedisConnection(new Secret(url), createLogger({ level: 'silent' }));
-  await whenReady(connection, 5_000);
-  const store = createRedisSessionStore(connection);
-  const seal = createTokenSeal(loaded.settings.sessionKeys);
-  const now = Date.now();
-  const end = now + 30 * 24 * 3_600_000;
-  const tokens = {
-    access: new Secret('a'.repeat(900)),
-    refresh: new Secret('r'.repeat(700)),
-    accessExpiresAt: now + 3_600_000,
-    accessLifeMs: 3_600_000,
-  };
-  const cookies = await inParallel(Array.from({ length: count }), 64, async (_, i) => {
-    const id = newSessionId();
-    const user = { ...USER, user_id: `user-${i}` };
-    const session = {
-      hash: hashSessionId(id),
-      version: 1,
-      publicId: `public-${i}`,
-      userId: user.user_id,
-      createdAt: now,
-      lastSeenAt: now,
-      absoluteExpiresAt: end,
-      ip: '192.0.2.1',
-      userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
-      seal: await seal.seal(id, { user, tokens }),
-    };
-    await store.create(session, 12 * 3_600_000, 20);
-    return `__Host-finvera_session=${id}`;
-  });
-  connection.disconnect();
-  return cookies;
-}
+/** Live sessions with tokens of 900 and 700 characters. */
+const forgery = (redisUrl: string): Forgery => ({
+  redisUrl,
+  sessionKeys: LAB_KEY,
+  accessToken: 'a'.repeat(900),
+  refreshToken: 'r'.repeat(700),
+  accessLifeMs: 3_600_000,
+  licensingTierId: 'standard',
+});
 
 /** Session and index entry together, as Redis accounts for them. */
 async function bytesPerSession(client: Redis): Promise<number> {
