@@ -48,7 +48,7 @@ import { codeLabel } from './streams/close-codes.ts';
 import { createSessionWatch } from './streams/session-watch.ts';
 import { createStreamHub } from './streams/stream-hub.ts';
 import { createStreams } from './streams/streams.ts';
-import { dialUpstream } from './streams/upstream-dial.ts';
+import { dialUpstream, streamUrl } from './streams/upstream-dial.ts';
 
 const LOGIN_BODY_TIMEOUT_MS = 15_000;
 
@@ -194,7 +194,7 @@ function createHub({ streams, finveraStreamUrl, finveraApiKey }: Settings, log: 
   const hub = createStreamHub({
     dial: (signal) =>
       dialUpstream({
-        url: `${finveraStreamUrl}${new URL(finveraStreamUrl).pathname === '/' ? '/' : ''}${withApiKey('', finveraApiKey.reveal())}`,
+        url: streamUrl(finveraStreamUrl, withApiKey('', finveraApiKey.reveal())),
         headers: [],
         protocols: [],
         handshakeTimeoutMs: streams.handshakeTimeout,

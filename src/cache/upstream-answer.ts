@@ -5,6 +5,8 @@ export interface UpstreamAnswer {
   readonly status: number;
   /** As Finvera sent them. */
   readonly headers: HeaderList;
+  /** As they pass to the one who asked. */
+  readonly passed: HeaderList;
   /** As they may be kept and shown to anybody who shares: no cookie, no token, no limit of the one who asked. */
   readonly shown: HeaderList;
   /** True where the body repeats the credential it was asked with: it is nobody else's then. */

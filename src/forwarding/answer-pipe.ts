@@ -4,9 +4,10 @@ import { GatewayError } from '../kernel/errors.ts';
 import type { Permit } from './circuit-breaker.ts';
 import type { ForwardRequest, ForwardResult, UnauthorizedVerdict } from './forward-request.ts';
 import { type HeaderList, responseHeaders } from './header-policy.ts';
+import { createReaderPace, type ReaderPace } from './reader-pace.ts';
 import type { RequestBody } from './request-body.ts';
 import type { AttemptListener, UpstreamAttempt } from './upstream-attempt.ts';
-import { toGatewayError } from './upstream-error.ts';
+import { isBrokenConnection, toGatewayError } from './upstream-error.ts';
 
 /** Larger ones are not copied. */
 const MAX_JOINED_BYTES = 16 * 1024;
@@ -51,7 +52,8 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
   let wholeLength: number | undefined;
   let upstreamMs = 0;
   let mode: 'waiting' | 'passing' | 'discarding' = 'waiting';
-  let stalled: StallTimer | undefined;
+  /** Made for the first answer that the browser does not take at once. */
+  let pace: ReaderPace | undefined;
   const onStalled = () => {
     attempt?.cancel();
     res.destroy();
@@ -103,13 +105,9 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
         return;
       }
       if (res.write(chunk)) return;
-      attempt?.pause();
-      stalled ??= createStallTimer(res, request.target.bodyTimeoutMs, onStalled);
-      stalled.start();
-      res.once('drain', () => {
-        stalled?.stop();
-        attempt?.resume();
-      });
+      if (!attempt) return;
+      pace ??= createReaderPace(res, request.target.bodyTimeoutMs, attempt, onStalled);
+      pace.hold();
     },
     onEnd() {
       if (mode === 'discarding') return;
@@ -117,7 +115,7 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
       exchange.finish({ kind: 'answered', status, bytesOut: bytes, upstreamMs });
     },
     onFailure(cause) {
-      stalled?.stop();
+      pace?.stop();
       if (mode === 'discarding') return;
       if (mode === 'passing') {
         // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
@@ -141,28 +139,8 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
 
 /** Only where nothing came back and doing it twice is as doing it once (RFC 9110 §9.2.2). */
 function canRetry(exchange: Exchange, cause: unknown): boolean {
-  if (exchange.retried || cause instanceof GatewayError) return false;
-  if (!IDEMPOTENT.includes(exchange.request.target.method) || !canSendAgain(exchange)) return false;
-  return toGatewayError(cause).kind === 'upstream_refused';
-}
-
-interface StallTimer {
-  start(): void;
-  stop(): void;
-}
-
-/** A reader that takes nothing for `limitMs` is gone for us: what it holds is memory. */
-export function createStallTimer(res: ServerResponse, limitMs: number, onStalled: () => void): StallTimer {
-  let timer: NodeJS.Timeout | undefined;
-  const stop = () => clearTimeout(timer);
-  return {
-    start() {
-      // One that leaves instead must not be held by the timer.
-      if (timer === undefined) res.once('close', stop);
-      timer = setTimeout(onStalled, limitMs);
-    },
-    stop,
-  };
+  if (exchange.retried || !isBrokenConnection(cause)) return false;
+  return IDEMPOTENT.includes(exchange.request.target.method) && canSendAgain(exchange);
 }
 
 /** @returns the length that the head gives, if it gives one. */

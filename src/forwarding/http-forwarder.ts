@@ -14,7 +14,7 @@ import type { ForwardRequest, ForwardResult } from './forward-request.ts';
 import { requestHeaders } from './header-policy.ts';
 import { hasBody, takeRequestBody } from './request-body.ts';
 import { sendUpstream, type UpstreamWays } from './upstream-attempt.ts';
-import { toGatewayError } from './upstream-error.ts';
+import { isUpstreamFault, toGatewayError } from './upstream-error.ts';
 import { type FetchedAnswer, type FetchRequest, fetchUpstream } from './upstream-fetch.ts';
 
 export interface ForwarderOptions {
@@ -56,8 +56,8 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const ways: UpstreamWays = { dispatcher: pool, deadlines: createDeadlines() };
   const basePath = upstream.pathname.replace(/\/$/, '');
+  const ways: UpstreamWays = { dispatcher: pool, basePath, deadlines: createDeadlines() };
   let inFlight = 0;
   const enter = (isTooMany: boolean, party?: string): Permit => {
     if (inFlight >= maxInFlight || isTooMany)
@@ -77,12 +77,12 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
         inFlight -= 1;
         permit.abandon();
       };
-      return await fetchUpstream({ ways, basePath, permit, onOver }, request);
+      return await fetchUpstream({ ways, permit, onOver }, request);
     },
     async forward(req, res, request) {
       const permit = enter(openRequestsOn(req.socket) >= MAX_PIPELINED, request.party);
       try {
-        return await forwardOnce(ways, upstream, basePath, req, res, request, permit);
+        return await forwardOnce(ways, upstream, req, res, request, permit);
       } finally {
         inFlight -= 1;
         permit.abandon();
@@ -96,13 +96,9 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   };
 }
 
-/** What a failure says of the upstream: nothing, where the client or the gateway itself was the cause. */
-const isUpstreamFault = ({ kind }: GatewayError): boolean => kind === 'upstream_refused' || kind === 'upstream_timeout';
-
 function forwardOnce(
   ways: UpstreamWays,
   upstream: URL,
-  basePath: string,
   req: IncomingMessage,
   res: ServerResponse,
   request: ForwardRequest,
@@ -140,7 +136,7 @@ function forwardOnce(
           ways,
           {
             method: target.method,
-            path: basePath + target.path,
+            path: target.path,
             headers: requestHeaders(req.rawHeaders, bearer === context.bearer ? context : { ...context, bearer }),
             body: again ? (body?.replay() ?? null) : (body?.stream ?? null),
             headersTimeoutMs: target.headersTimeoutMs,

@@ -11,6 +11,7 @@ import type { HeaderList } from './header-policy.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
+  /** Path and query, below the base path. */
   readonly path: string;
   readonly headers: HeaderList;
   readonly body: Readable | Buffer | null;
@@ -38,11 +39,13 @@ export interface UpstreamAttempt {
 
 export interface UpstreamWays {
   readonly dispatcher: Dispatcher;
+  /** Without a slash at its end; empty where there is none. */
+  readonly basePath: string;
   readonly deadlines: Deadlines;
 }
 
 export function sendUpstream(
-  { dispatcher, deadlines }: UpstreamWays,
+  { dispatcher, basePath, deadlines }: UpstreamWays,
   request: UpstreamRequest,
   listener: AttemptListener,
 ): UpstreamAttempt {
@@ -51,7 +54,7 @@ export function sendUpstream(
     dispatcher.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
-        path: request.path,
+        path: basePath + request.path,
         headers: request.headers as string[],
         body: request.body,
       },

@@ -15,6 +15,14 @@ export function toGatewayError(cause: unknown): GatewayError {
   return new GatewayError(isNoHttp ? 'upstream_invalid' : 'upstream_refused', { cause });
 }
 
+/** What a failure says of the upstream: nothing, where the client or the gateway itself was the cause. */
+export const isUpstreamFault = ({ kind }: GatewayError): boolean =>
+  kind === 'upstream_refused' || kind === 'upstream_timeout';
+
+/** No answer of the upstream's and no verdict of the gateway's: what was sent may be tried again, if it may be done twice. */
+export const isBrokenConnection = (cause: unknown): boolean =>
+  !(cause instanceof GatewayError) && toGatewayError(cause).kind === 'upstream_refused';
+
 export function codeOf(cause: unknown): string | undefined {
   const code = (cause as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : undefined;

@@ -2,12 +2,12 @@
  * Asks the upstream on nobody's connection: for an answer that is to be kept, or that several wait for. No client that
  * leaves ends it, and nothing of it is sent to one. Otherwise as a forwarded request: one replay after a 401, one retry.
  */
-import { GatewayError } from '../kernel/errors.ts';
+import type { GatewayError } from '../kernel/errors.ts';
 import type { Permit } from './circuit-breaker.ts';
 import type { UnauthorizedVerdict } from './forward-request.ts';
 import type { HeaderList } from './header-policy.ts';
 import { sendUpstream, type UpstreamAttempt, type UpstreamWays } from './upstream-attempt.ts';
-import { toGatewayError } from './upstream-error.ts';
+import { isBrokenConnection, isUpstreamFault, toGatewayError } from './upstream-error.ts';
 
 export interface FetchRequest {
   /** Path and query, below the base path. */
@@ -43,7 +43,6 @@ export interface FetchedAnswer {
 
 export interface FetchParts {
   readonly ways: UpstreamWays;
-  readonly basePath: string;
   readonly permit: Permit;
   /** The exchange is over, its body too. */
   readonly onOver: () => void;
@@ -51,7 +50,7 @@ export interface FetchParts {
 
 /** @throws GatewayError where there is no answer */
 export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise<FetchedAnswer> {
-  const { ways, basePath, permit, onOver } = parts;
+  const { ways, permit, onOver } = parts;
   const startedAt = performance.now();
   return new Promise((resolve, reject) => {
     let replayed = false;
@@ -65,7 +64,7 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
     };
     const fail = (cause: unknown) => {
       const error = toGatewayError(cause);
-      if (error.kind === 'upstream_refused' || error.kind === 'upstream_timeout') permit.fail();
+      if (isUpstreamFault(error)) permit.fail();
       onOver();
       reject(error);
     };
@@ -75,7 +74,7 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
         ways,
         {
           method: 'GET',
-          path: basePath + request.path,
+          path: request.path,
           headers: request.headersWith(bearer),
           body: null,
           headersTimeoutMs: request.headersTimeoutMs,
@@ -126,8 +125,7 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
             tell((each) => each.onEnd());
           },
           onFailure(cause) {
-            const isRefused = !(cause instanceof GatewayError) && toGatewayError(cause).kind === 'upstream_refused';
-            if (!hasHead && isRefused && !retried) {
+            if (!hasHead && !retried && isBrokenConnection(cause)) {
               retried = true;
               return send(bearer);
             }

@@ -47,13 +47,17 @@ export function createFetchForCache(parts: CachedForwardParts, route: RouteSetti
         metrics.upstreamSeconds.observe(route.path, fetched.upstreamMs / 1_000);
         if (fetched.status === 429 && limits)
           learnLimit(limits, limitTagOf(route, session), fetched.headers, clock.now(), metrics);
-        const context304 = { upstream, status: fetched.status, ...(apiKey === undefined ? {} : { apiKey }) };
-        const shown = toShown(fetched, responseHeaders(fetched.headers, context304), rules);
+        const passed = responseHeaders(fetched.headers, {
+          upstream,
+          status: fetched.status,
+          ...(apiKey === undefined ? {} : { apiKey }),
+        });
         const secrets = [fetched.bearer, apiKey].filter((each) => each !== undefined && each !== '');
         return {
           status: fetched.status,
           headers: fetched.headers,
-          shown,
+          passed,
+          shown: toShown(fetched, passed, rules),
           holdsCredential: (body) => secrets.some((secret) => body.includes(secret as string)),
           read: fetched.read,
           pause: fetched.pause,

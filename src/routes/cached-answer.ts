@@ -4,13 +4,10 @@ import { ageMs, isNotModified, isOfTheBody } from '../cache/cache-entry.ts';
 import { formatCacheStatus } from '../cache/cache-status.ts';
 import { withoutFields } from '../cache/header-list.ts';
 import type { CacheAnswer } from '../cache/response-cache.ts';
-import type { RouteSettings } from '../config/settings.ts';
-import { createStallTimer } from '../forwarding/answer-pipe.ts';
 import { whenGone } from '../forwarding/client-connection.ts';
-import { responseHeaders } from '../forwarding/header-policy.ts';
+import { createReaderPace } from '../forwarding/reader-pace.ts';
 import { toGatewayError } from '../forwarding/upstream-error.ts';
 import { contextOf } from '../guards/request-context.ts';
-import type { CachedForwardParts } from './cached-forward.ts';
 
 type Kept = Extract<CacheAnswer, { kind: 'kept' }>;
 type Passed = Extract<CacheAnswer, { kind: 'passed' }>;
@@ -34,22 +31,15 @@ export function sendKept(req: Request, res: Response, { entry, outcome, status }
   res.end(hasNoBody || req.method === 'HEAD' ? undefined : entry.body);
 }
 
-/** Passes it as it comes, at the pace of the one who reads. */
+/** Passes it as it comes, at the pace of the one who reads. @param bodyTimeoutMs how long that one may take nothing. */
 export function sendPassed(
-  { settings }: CachedForwardParts,
-  route: RouteSettings,
   req: Request,
   res: Response,
   { answer, chunks }: Passed,
+  bodyTimeoutMs: number,
 ): Promise<void> {
   const context = contextOf(res);
-  const apiKey = route.credential === 'api-key' ? settings.finveraApiKey?.reveal() : undefined;
-  const headers = responseHeaders(answer.headers, {
-    upstream: new URL(settings.finveraUrl),
-    status: answer.status,
-    ...(apiKey === undefined ? {} : { apiKey }),
-  });
-  res.writeHead(answer.status, [...headers, ...context.answerHeaders]);
+  res.writeHead(answer.status, [...answer.passed, ...context.answerHeaders]);
   if (req.method === 'HEAD') {
     answer.cancel();
     res.end();
@@ -58,31 +48,24 @@ export function sendPassed(
   return new Promise((resolve) => {
     const over = () => {
       stopWatching();
-      stalled.stop();
+      pace.stop();
       resolve();
     };
     const stopWatching = whenGone(req.socket, () => {
       answer.cancel();
       over();
     });
-    const stalled = createStallTimer(res, route.bodyTimeout ?? settings.finveraBodyTimeout, () => {
+    const pace = createReaderPace(res, bodyTimeoutMs, answer, () => {
       answer.cancel();
       context.code = 'request_timeout';
       res.destroy();
       over();
     });
-    const write = (chunk: Buffer) => {
-      if (res.write(chunk)) return;
-      answer.pause();
-      stalled.start();
-      res.once('drain', () => {
-        stalled.stop();
-        answer.resume();
-      });
-    };
     for (const chunk of chunks) res.write(chunk);
     answer.read({
-      onChunk: write,
+      onChunk(chunk) {
+        if (!res.write(chunk)) pace.hold();
+      },
       onEnd() {
         res.end();
         over();

@@ -83,7 +83,7 @@ export function createCachedForward(
       if (found.kind === 'passed') {
         told('passed');
         tell(context, found.status);
-        return sendPassed(parts, route, req, res, found);
+        return sendPassed(req, res, found, route.bodyTimeout ?? parts.settings.finveraBodyTimeout);
       }
       told(found.outcome);
       return sendKept(req, res, found, parts.clock.now());

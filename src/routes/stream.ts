@@ -17,7 +17,7 @@ import { CLOSE } from '../streams/close-codes.ts';
 import type { SessionWatch } from '../streams/session-watch.ts';
 import type { StreamHub } from '../streams/stream-hub.ts';
 import type { StreamOwner, Streams } from '../streams/streams.ts';
-import { type DialOutcome, dialUpstream } from '../streams/upstream-dial.ts';
+import { type DialOutcome, dialUpstream, streamUrl } from '../streams/upstream-dial.ts';
 import { type PendingUpgrade, upgradeOf } from './pending-upgrade.ts';
 import { type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
 
@@ -188,7 +188,7 @@ function dial(
   const query = key === undefined ? withoutApiKey(path.query) : withApiKey(path.query, key);
   const bearer = key === undefined ? session.tokens.access.reveal() : undefined;
   return dialUpstream({
-    url: `${base}${new URL(base).pathname === '/' ? '/' : ''}${query}`,
+    url: streamUrl(base, query),
     headers: withoutPage(requestHeaders(req.rawHeaders, { bearer, requestId, traceparent, clientIp, proto, host })),
     protocols: offeredProtocols(req) ?? [],
     handshakeTimeoutMs: streams.handshakeTimeout,

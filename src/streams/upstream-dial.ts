@@ -57,6 +57,11 @@ export function dialUpstream(dial: Dial): Promise<DialOutcome> {
   });
 }
 
+/** @param query with its `?`. @returns the address to dial: a base without a path is the root. */
+export function streamUrl(base: string, query: string): string {
+  return `${base}${new URL(base).pathname === '/' ? '/' : ''}${query}`;
+}
+
 /** A name that comes again is one list (RFC 9110 §5.3). */
 function toObject(headers: readonly string[]): Record<string, string> {
   const object: Record<string, string> = Object.create(null);
