@@ -50,6 +50,7 @@ export function createFetchForCache(parts: CachedForwardParts, route: RouteSetti
         const passed = responseHeaders(fetched.headers, {
           upstream,
           status: fetched.status,
+          isAuthorized: fetched.bearer !== undefined || apiKey !== undefined,
           ...(apiKey === undefined ? {} : { apiKey }),
         });
         const secrets = [fetched.bearer, apiKey].filter((each) => each !== undefined && each !== '');

@@ -224,6 +224,15 @@ describe('never kept: RFC 9111 §3', () => {
     expect(upstream.requests).toHaveLength(4);
   });
 
+  test('nor by a cache in front of the gateway, where it passes and only Authorization kept it from others', async () => {
+    const { user } = await startCachedScene({
+      cache: { maxEntryBytes: 100 },
+      script: () => ({ body: 'x'.repeat(200), headers: ['Cache-Control', 'max-age=60'] }),
+    });
+    const browser = await user();
+    expect((await browser.fetch(PATH)).headers['cache-control']).toBe('max-age=60, private');
+  });
+
   test('an answer that repeats the token it was asked with', async () => {
     const { user } = await startCachedScene({
       script: ({ headers }, count) => ({ body: `${count} ${headers.authorization}` }),
