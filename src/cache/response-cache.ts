@@ -7,19 +7,12 @@ import type { CacheSettings, RouteCacheSettings } from '../config/settings.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { RequestDirectives } from './cache-control.ts';
-import {
-  ageMs,
-  type CacheEntry,
-  isOfTheBody,
-  isStaleIfError,
-  isStaleWhileRevalidate,
-  ttlMs,
-  validatorsOf,
-} from './cache-entry.ts';
-import { type Judgement, judge, judgeConfirmation } from './cache-policy.ts';
+import { ageMs, type CacheEntry, isStaleIfError, isStaleWhileRevalidate, ttlMs, validatorsOf } from './cache-entry.ts';
+import { judge, judgeConfirmation } from './cache-policy.ts';
 import type { CacheStatus, ForwardReason } from './cache-status.ts';
-import { fieldOf, type HeaderList, withoutFields } from './header-list.ts';
+import { fieldOf, type HeaderList } from './header-list.ts';
 import type { Invalidations } from './invalidations.ts';
+import { confirmed, keptFrom } from './kept-answer.ts';
 import type { MemoryCacheStore } from './memory-cache-store.ts';
 import type { RedisCacheStore } from './redis-cache-store.ts';
 import { collect, type UpstreamAnswer } from './upstream-answer.ts';
@@ -109,6 +102,12 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
     return undefined;
   };
   const missReason = (uriKey: string): ForwardReason => (memory.hasVariant(uriKey) ? 'vary-miss' : 'uri-miss');
+
+  /** Why Finvera is asked although this, or nothing, is kept. */
+  const reasonFor = (kept: CacheEntry | undefined, uriKey: string): ForwardReason => {
+    if (!kept) return missReason(uriKey);
+    return ttlMs(kept, clock.now()) > 0 ? 'request' : 'stale';
+  };
 
   /** A client's wish for something newer, where what is kept is not new by any measure: nobody may press Finvera with it. */
   const wantsNewer = (
@@ -224,7 +223,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       }
       if (look.kind === 'lead') release = look.release;
     }
-    const reason = kept ? (ttlMs(kept, clock.now()) > 0 ? 'request' : 'stale') : missReason(uriKey);
+    const reason = reasonFor(kept, uriKey);
     try {
       return await settle(question, kept, reason, release);
     } catch (error) {
@@ -318,7 +317,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
           }
         }
         if (directives.onlyIfCached) return { kind: 'not_kept' };
-        const reason = entry ? (ttlMs(entry, now) > 0 ? 'request' : 'stale') : missReason(uriKey);
+        const reason = reasonFor(entry, uriKey);
         if (directives.noStore || round >= MAX_ROUNDS || eachAlone.has(key)) return alone(reason, waited);
         const running = flights.get(key);
         if (!running) {
@@ -361,52 +360,3 @@ const passed = (answer: UpstreamAnswer, chunks: readonly Buffer[], reason: Forwa
   chunks,
   status: { kind: 'forward', reason },
 });
-
-type Storable = Extract<Judgement, { kind: 'storable' }>;
-
-function keptFrom(
-  { scope, route, path, uriKey }: CacheQuestion,
-  { status, shown }: UpstreamAnswer,
-  body: Buffer,
-  { freshness, control }: Storable,
-  requestedAt: number,
-  receivedAt: number,
-): CacheEntry {
-  const { ageMs: age, ...times } = freshness;
-  // The time it was under way counts as age, too: no answer looks younger than it is (RFC 9111 §4.2.3).
-  const headers = withLength(shown, body);
-  return {
-    status,
-    headers,
-    body,
-    control,
-    requestedAt,
-    bornAt: receivedAt - age,
-    ...times,
-    scope,
-    route,
-    path,
-    uriKey,
-  };
-}
-
-/** A body that came in pieces has a length now. */
-function withLength(headers: HeaderList, body: Buffer): HeaderList {
-  const others = withoutFields(headers, (name) => name === 'content-length');
-  return [...others, 'Content-Length', String(body.byteLength)];
-}
-
-/** The kept body under the new fields; what describes the body stays as it was (RFC 9111 §3.2). */
-function confirmed(
-  kept: CacheEntry,
-  shown: HeaderList,
-  { freshness, control }: Storable,
-  requestedAt: number,
-  receivedAt: number,
-): CacheEntry {
-  const { ageMs: age, ...times } = freshness;
-  const fresh = withoutFields(shown, isOfTheBody);
-  const names = new Set(fresh.flatMap((name, i) => (i % 2 === 0 ? [name.toLowerCase()] : [])));
-  const headers = [...withoutFields(kept.headers, (name) => names.has(name)), ...fresh];
-  return { ...kept, headers, control, requestedAt, bornAt: receivedAt - age, ...times };
-}

@@ -1,24 +1,14 @@
 /** The ordered list that every request passes: read it from top to bottom. */
-import { randomUUID } from 'node:crypto';
 import cookieParser from 'cookie-parser';
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type NextFunction,
-  type Request,
-  type RequestHandler,
-  type Response,
-  type Router,
-} from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
 import type { Settings } from '../config/settings.ts';
 import { decidePath } from '../forwarding/path-decision.ts';
 import type { RouteMatch, RouteTable } from '../forwarding/route-table.ts';
 import type { Frontend } from '../frontend/frontend-proxy.ts';
-import { clientAddress } from '../guards/client-address.ts';
 import { corsHeaders, isPreflight, preflightHeaders } from '../guards/cors.ts';
 import { mayPass, mayStream } from '../guards/cross-site.ts';
-import { formFault, isHost } from '../guards/message-form.ts';
-import { type Area, contextOf, type RequestContext, requesterOf, setContext } from '../guards/request-context.ts';
+import { formFault } from '../guards/message-form.ts';
+import { type Area, contextOf, requesterOf } from '../guards/request-context.ts';
 import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
 import type { Audit } from '../observability/audit.ts';
 import { asFields } from '../observability/audit-reports.ts';
@@ -26,10 +16,10 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { FinishedRequest } from '../observability/request-log.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
 import { asGatewayError, sendBody, sendJson, sendProblem } from './answer.ts';
+import { beginRequest, type Step } from './begin-request.ts';
 import { isFinveraPath } from './finvera-paths.ts';
 import type { Forward } from './forwarded.ts';
 import { HEALTH_PATHS, type Health } from './health.ts';
-import { createSecurityHeaders } from './security-headers.ts';
 
 export interface PipelineParts {
   readonly settings: Settings;
@@ -74,9 +64,6 @@ export function createPipeline(parts: PipelineParts): Express {
   return app;
 }
 
-/** One piece of the way, without a way on of its own. @returns true where it answers, now or later: nothing follows then. */
-type Step = (req: Request, res: Response, next: NextFunction) => boolean;
-
 /** As one middleware: Express's own walk from one to the next costs more than most of the steps. What is thrown becomes the answer. */
 const inOrder =
   (...steps: readonly Step[]): RequestHandler =>
@@ -84,112 +71,6 @@ const inOrder =
     for (const step of steps) if (step(req, res, next)) return;
     next();
   };
-
-const REQUEST_ID_FORM = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
-const TRACEPARENT_FORM = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-function beginRequest({ settings, isDraining, metrics, logRequest }: PipelineParts): Step {
-  const isHttps = settings.publicUrl?.startsWith('https:') ?? false;
-  const securityHeaders = createSecurityHeaders(isHttps);
-  const peerOf = settings.trustProxy.length > 0 ? forwardedPeer : directPeer;
-  const publicHost = settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).host;
-  /** One for all requests: it finds its own in the response that closed. */
-  function finishRequest(this: Response): void {
-    const context = contextOf(this);
-    metrics.inFlight.value -= 1;
-    logRequest({
-      requestId: context.requestId,
-      method: context.method,
-      path: context.path.decoded,
-      route: context.routeName,
-      status: context.status ?? (this.headersSent ? this.statusCode : 499),
-      code: context.code,
-      cause: context.cause,
-      durationMs: performance.now() - context.startedAt,
-      upstreamMs: context.upstreamMs,
-      session: context.session,
-      userId: context.userId,
-      ip: context.clientIp,
-      aborted: context.status === undefined && !this.writableFinished,
-    });
-  }
-  return (req, res) => {
-    const requestId = chooseRequestId(req);
-    const sentTrace = req.headers.traceparent;
-    const { clientIp, proto, host } = peerOf(req, publicHost);
-    const context: RequestContext = {
-      requestId,
-      method: req.method,
-      startedAt: performance.now(),
-      clientIp,
-      proto,
-      host,
-      traceparent: typeof sentTrace === 'string' && TRACEPARENT_FORM.test(sentTrace) ? sentTrace : newTraceparent(),
-      path: UNDECIDED,
-      area: 'other',
-      route: undefined,
-      cookie: undefined,
-      routeName: 'none',
-      answerHeaders: [...securityHeaders, 'X-Request-Id', requestId],
-      session: undefined,
-      userId: undefined,
-      code: undefined,
-      cause: undefined,
-      upstreamMs: undefined,
-      status: undefined,
-    };
-    // A connection that is kept would carry its next request into a process that is gone.
-    // After an upgrade that it ignores, Node loses what came with it: a pipelining client must know to ask again.
-    if (isDraining() || req.headers.upgrade !== undefined) context.answerHeaders.push('Connection', 'close');
-    setContext(res, context);
-    metrics.inFlight.value += 1;
-    res.on('close', finishRequest);
-    return false;
-  };
-}
-
-/** Until the target is read. */
-const UNDECIDED = { raw: '/', query: '', decoded: '/' } as const;
-
-interface Peer {
-  readonly clientIp: string;
-  readonly proto: 'http' | 'https';
-  readonly host: string;
-}
-
-/**
- * As a trusted proxy says, where one asks; what it merely passes on may be no address or no host at all. The host is the
- * public one where there is one: Finvera may build links from it, so that no client may choose it (ATK-H7).
- */
-function forwardedPeer(req: Request, publicHost: string | undefined): Peer {
-  const proto = req.protocol === 'https' ? 'https' : 'http';
-  const host = publicHost ?? (isHost(req.host ?? '') ? req.host : (req.headers.host ?? ''));
-  return { clientIp: clientAddress(req.ip ?? '', plainAddress(req.socket.remoteAddress ?? '')), proto, host };
-}
-
-/** Nobody is trusted: what the connection itself says. */
-function directPeer(req: Request, publicHost: string | undefined): Peer {
-  const host = publicHost ?? req.headers.host ?? '';
-  return { clientIp: plainAddress(req.socket.remoteAddress ?? ''), proto: 'http', host };
-}
-
-/** An IPv4 address that came over a socket for both kinds. */
-function plainAddress(ip: string): string {
-  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : ip;
-}
-
-/** A trusted proxy's id is kept, so that one request has one id on its whole way; from others it is only a claim. */
-function chooseRequestId(req: Request): string {
-  const sent = req.headers['x-request-id'];
-  const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
-  const isTrusted = sent !== undefined && trust(req.socket.remoteAddress ?? '', 0);
-  return isTrusted && typeof sent === 'string' && REQUEST_ID_FORM.test(sent) ? sent : randomUUID();
-}
-
-function newTraceparent(): string {
-  const id = randomUUID().replaceAll('-', '');
-  return `00-${id}-${id.slice(16)}-00`;
-}
 
 const refuseBadForm: Step = (req) => {
   const fault = formFault(req);
