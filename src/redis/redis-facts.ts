@@ -1,7 +1,8 @@
 /** What a Redis says of itself, each master of a Cluster by itself. It judges nothing. */
-import type { Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Clock } from '../kernel/clock.ts';
-import { type RedisConnection, whenReady } from './redis-client.ts';
+import type { RedisConnection } from './redis-client.ts';
+import { mastersOf, whenNodeReady } from './redis-masters.ts';
 
 export interface RedisFacts {
   /** `host:port`. */
@@ -21,19 +22,15 @@ export interface RedisFacts {
   readonly roundTripMs: number;
 }
 
-const NODE_WAIT_MS = 2_000;
-
 /** @throws where a node does not answer. */
 export async function readRedisFacts(redis: RedisConnection, clock: Clock): Promise<readonly RedisFacts[]> {
-  const nodes = redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis];
-  return await Promise.all(nodes.map((node) => readNode(node, clock)));
+  return await Promise.all(mastersOf(redis).map((node) => readNode(node, clock)));
 }
 
 async function readNode(node: Redis, clock: Clock): Promise<RedisFacts> {
-  if (node.status === 'wait') node.connect().catch(() => undefined);
   const { host, port } = node.options;
   const place = `${host ?? 'unknown'}:${port ?? 6379}`;
-  if (!(await whenReady(node, NODE_WAIT_MS))) throw new Error(`the master ${place} does not answer`);
+  if (!(await whenNodeReady(node))) throw new Error(`the master ${place} does not answer`);
   const info = parseInfo(await node.info().catch(() => ''));
   const askedAt = performance.now();
   await node.ping();

@@ -1,10 +1,9 @@
 /** Walks over the keys of a whole Redis, of every master of a Cluster, without holding it up. For operators: no request needs it. */
-import type { Cluster, Redis } from 'ioredis';
-import { type RedisConnection, whenReady } from './redis-client.ts';
+import type { RedisConnection } from './redis-client.ts';
+import { mastersOf, whenNodeReady } from './redis-masters.ts';
 
 /** Redis looks at about so many keys a step, and answers others in between. */
 const STEP_KEYS = 500;
-const NODE_WAIT_MS = 2_000;
 
 /**
  * Keys that were there from the beginning to the end come at least once, a few of them twice; those that came or went
@@ -12,8 +11,8 @@ const NODE_WAIT_MS = 2_000;
  * @throws Error where a node does not answer: what came until then is not all.
  */
 export async function* scanKeys(redis: RedisConnection, pattern: string): AsyncGenerator<readonly string[]> {
-  for (const node of redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis]) {
-    await connected(node);
+  for (const node of mastersOf(redis)) {
+    if (!(await whenNodeReady(node))) throw new Error('a node of the store does not answer');
     let cursor = '0';
     do {
       const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', STEP_KEYS);
@@ -21,10 +20,4 @@ export async function* scanKeys(redis: RedisConnection, pattern: string): AsyncG
       if (keys.length > 0) yield keys;
     } while (cursor !== '0');
   }
-}
-
-/** Of a Cluster's nodes only those are connected that were asked something. */
-async function connected(node: Redis): Promise<void> {
-  if (node.status === 'wait') node.connect().catch(() => undefined);
-  if (!(await whenReady(node, NODE_WAIT_MS))) throw new Error('a node of the store does not answer');
 }
