@@ -1,5 +1,6 @@
 /** Composition root: the store's connection, the parts (assembly.ts), both listeners, and their end. No rule of its own. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { DestinationStream } from 'pino';
 import { assemble } from './assembly.ts';
 import type { Settings } from './config/settings.ts';
@@ -15,8 +16,7 @@ import { createManagementHandler } from './observability/management.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { createInvalidationChannel, createLocalChannel } from './redis/invalidation-channel.ts';
 import { createRedisConnection, createRedisSubscriber, whenReady } from './redis/redis-client.ts';
-import { answerClientError } from './routes/client-error.ts';
-import { noteExpectation } from './routes/expect-continue.ts';
+import { hardenServer, SERVER_OPTIONS } from './routes/harden-server.ts';
 import { HEALTH_PATHS } from './routes/health.ts';
 import { createMessageClasses } from './routes/message-classes.ts';
 import { createUpgradeHandler } from './routes/upgrade.ts';
@@ -41,6 +41,10 @@ export interface Listening {
 export interface Gateway {
   /** The public listener's server, for tests that speak to it without a port. */
   readonly server: Server;
+  /** What the public listener does with a request, an upgrade, and the management listener with a request: for another server. */
+  readonly app: (req: IncomingMessage, res: ServerResponse) => void;
+  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly management: (req: IncomingMessage, res: ServerResponse) => void;
   readonly log: Logger;
   /** Opens both listeners; waits shortly for the store, and starts without it where it does not come. */
   listen(): Promise<Listening>;
@@ -51,13 +55,6 @@ export interface Gateway {
 }
 
 const STORE_WAIT_MS = 2_000;
-const HEADERS_TIMEOUT_MS = 15_000;
-/** More than a head may have: whether its target or its fields are too long shows only in one that was read (RFC 9112 §3). */
-const READ_HEAD_BYTES = 40 * 1024;
-/** How often slow ones are looked for: the most that the timeout is late. */
-const CHECK_CONNECTIONS_MS = 3_000;
-/** Longer than the idle time of common load balancers (60 s): the side that reuses a connection must not be the last to know. */
-const KEEP_ALIVE_MS = 65_000;
 
 /** @throws Error where the audit file cannot be opened */
 export function createGateway(settings: Settings, options: GatewayOptions = {}): Gateway {
@@ -84,38 +81,19 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     isDraining: drain.isDraining,
   });
 
-  const server = createServer(
-    {
-      ...createMessageClasses(app),
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      maxHeaderSize: READ_HEAD_BYTES,
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
-      // Any other Upgrade, such as h2c, is ignored and the request answered (RFC 9110 §7.8).
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
-      // Left to the pipeline: Node would answer 400 by itself without a body.
-      requireHostHeader: false,
-    },
-    app,
-  );
-  server.on('checkContinue', (req, res) => {
-    noteExpectation(req);
-    app(req, res);
-  });
-  // Left to the pipeline, which refuses what it does not know; Node would answer 417 by itself without a body.
-  server.on('checkExpectation', (req, res) => app(req, res));
-  server.on('clientError', (error, socket) => {
-    const status = answerClientError(error, socket);
-    if (status !== undefined)
-      log.info({ event: 'bad_request', status, error: error.message }, 'request could not be read');
-  });
-  server.on('upgrade', createUpgradeHandler({ routeTable: createRouteTable(settings.routes), frontend, app }));
-  const management = createServer(createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS }));
+  const server = createServer({ ...createMessageClasses(app), ...SERVER_OPTIONS }, app);
+  hardenServer(server, { app, log });
+  const upgrade = createUpgradeHandler({ routeTable: createRouteTable(settings.routes), frontend, app });
+  server.on('upgrade', upgrade);
+  const manage = createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS });
+  const management = createServer(manage);
 
   let closing: Promise<boolean> | undefined;
   return {
     server,
+    app,
+    upgrade,
+    management: manage,
     log,
     async listen() {
       if (redis && !(await whenReady(redis, STORE_WAIT_MS)))

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The process: checks the Node version, then loads the rest; start, signals, exit codes. */
 const MIN_MAJOR = 24;
 const [major = 0] = process.versions.node.split('.').map(Number);

@@ -13,7 +13,7 @@ import type { RouteSettings, Settings } from './settings.ts';
 import type { SettingsMapping } from './settings-mapping.ts';
 import { STREAMS } from './stream-schema.ts';
 import { type Source, splitList, type Written } from './written.ts';
-import { readYamlSource, type YamlSource } from './yaml-source.ts';
+import { readGivenSource, readYamlSource, type YamlSource } from './yaml-source.ts';
 
 export interface LoadOptions {
   /** Default: the process's. */
@@ -24,7 +24,16 @@ export interface LoadOptions {
   readonly cwd?: string;
   /** The file of defaults. Default: the `config/gateway.yaml` of this package. */
   readonly shippedFile?: string;
+  /** What a program gives; wins over all others. */
+  readonly given?: GivenSettings;
 }
+
+/** Settings by their names in YAML, as they are written there: durations and sizes as text, such as `90s` and `10mb`. */
+export type GivenSettings = { readonly [Name in SettingName]?: string | number | boolean | readonly string[] } & {
+  readonly routes?: readonly Readonly<Record<string, unknown>>[];
+  readonly streams?: Readonly<Record<string, unknown>>;
+  readonly cache?: Readonly<Record<string, unknown>>;
+};
 
 export type Origins = Readonly<Record<SettingName | 'routes' | 'streams' | 'cache', string>>;
 
@@ -58,13 +67,14 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const overlayFile = variable(env, 'GATEWAY_CONFIG');
   const overlay = overlayFile ? readSettingsFile(overlayFile, overlayFile, 'GATEWAY_CONFIG', read) : NOTHING;
   const environment = readEnvironment(env, read);
-  const sources: readonly Source[] = [DEFAULTS, shipped, overlay, environment];
+  const given = options.given ? readGivenSource(options.given) : NOTHING;
+  const sources: readonly Source[] = [DEFAULTS, shipped, overlay, environment, given];
 
   const production = env.NODE_ENV === 'production';
   const valued = readValues(sources.flatMap(({ written }) => written));
-  const routed = readRoutes([shipped, overlay]);
-  const streamed = readMapping(STREAMS, [shipped, overlay]);
-  const cached = readMapping(CACHE, [shipped, overlay]);
+  const routed = readRoutes([shipped, overlay, given]);
+  const streamed = readMapping(STREAMS, [shipped, overlay, given]);
+  const cached = readMapping(CACHE, [shipped, overlay, given]);
   const frontend = checkFrontend(valued.values.frontend, cwd, read);
   const invalid = new Set([...valued.invalid, ...unreadSettings(sources, environment)]);
   const { routes } = routed;
@@ -95,6 +105,12 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
     origins: { ...valued.origins, routes: routed.origin, streams: streamed.origin, cache: cached.origin },
     warnings,
   };
+}
+
+/** For a program that brings its settings with it: of the environment only NODE_ENV counts. */
+export function loadGivenSettings(given: GivenSettings): LoadedSettings {
+  const { NODE_ENV } = process.env;
+  return loadSettings({ env: { NODE_ENV }, given });
 }
 
 /** The session keys alone, for a command that needs nothing else of the settings. */

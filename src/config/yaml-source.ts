@@ -1,9 +1,9 @@
-/** Reads one file of settings. It opens no file: it is given the text. */
+/** Reads the settings of one file, or of a program. It opens no file: it is given the text. */
 import { LineCounter, parseDocument } from 'yaml';
 import { hasUserInfo } from './addresses.ts';
 import { suggestion } from './near-miss.ts';
 import { definitionOf, isSettingName, SETTING_NAMES, type SettingName } from './schema.ts';
-import type { Source, Written } from './written.ts';
+import { type Source, splitList, type Written } from './written.ts';
 
 export interface YamlSource extends Source {
   /** What stands under `routes:`, `streams:` and `cache:`, where it is there. */
@@ -24,11 +24,38 @@ const isNested = (key: string): key is (typeof NESTED)[number] => (NESTED as rea
 /** @param file how the file is called in problems and origins. */
 export function readYamlSource(text: string, file: string): YamlSource {
   const document = parseMapping(text, file);
+  const source = readEntries(document.entries, file, mustNotBeInYaml);
+  return {
+    ...source,
+    problems: [...document.problems, ...source.problems],
+    unread: document.isReadable ? source.unread : 'all',
+  };
+}
+
+/** Settings that a program gives: they may be secrets, and what is undefined is not given. */
+export function readGivenSource(given: object): YamlSource {
+  const entries = Object.entries(given)
+    .filter(([, value]) => value !== undefined)
+    // A list may be written as in a variable, too: that is where a program has it from.
+    .map(([key, value]) => (isListIn(key, value) ? ([key, splitList(value)] as const) : ([key, value] as const)));
+  return readEntries(entries, GIVEN, () => false);
+}
+
+const isListIn = (key: string, value: unknown): value is string =>
+  typeof value === 'string' && isSettingName(key) && definitionOf(key).kind.isList === true;
+
+const GIVEN = 'the given settings';
+
+function readEntries(
+  entries: readonly (readonly [string, unknown])[],
+  file: string,
+  isForbidden: (name: SettingName, value: unknown) => boolean,
+): YamlSource {
   const written: Written[] = [];
-  const problems = [...document.problems];
+  const problems: string[] = [];
   const unread: SettingName[] = [];
   const nested: { routes?: Nested; streams?: Nested; cache?: Nested } = {};
-  for (const [key, value] of document.entries) {
+  for (const [key, value] of entries) {
     if (value === null || value === undefined) {
       problems.push(`${key} in ${file} has no value: give it one or remove it`);
       if (isSettingName(key)) unread.push(key);
@@ -36,20 +63,14 @@ export function readYamlSource(text: string, file: string): YamlSource {
       nested[key] = { value, origin: file };
     } else if (!isSettingName(key)) {
       problems.push(unknownKey(key, file));
-    } else if (mustNotBeInYaml(key, value)) {
+    } else if (isForbidden(key, value)) {
       problems.push(secretInYaml(key, file));
       unread.push(key);
     } else {
       written.push(entry(key, value, file));
     }
   }
-  return {
-    written,
-    problems,
-    unread: document.isReadable ? unread : 'all',
-    warnings: [],
-    ...nested,
-  };
+  return { written, problems, unread, warnings: [], ...nested };
 }
 
 interface Mapping {

@@ -48,6 +48,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'assembly.ts': COMPOSED,
   'gateway.ts': ['assembly.ts', ...COMPOSED],
   cli: ['gateway.ts', ...COMPOSED],
+  'library.ts': ['gateway.ts', ...COMPOSED],
   'main.ts': ['cli', 'gateway.ts', ...BASE],
 };
 
