@@ -71,6 +71,10 @@ export interface Simulator extends SimulatorControls {
   publish(symbol: string, message: unknown): number;
   /** How many streams are open. */
   openStreams(): number;
+  /** Every symbol that streams know, in a fixed order. */
+  symbols(): readonly string[];
+  /** The latest `seq` of each symbol's quotes. */
+  quotesMade(): ReadonlyMap<string, number>;
   /** Ends every connection at once and stops listening. Safe to call again. */
   close(): Promise<void>;
 }
@@ -117,6 +121,8 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     waitForRequests: (call, count, timeoutMs = 5000) => core.exchange.journal.waitFor(call, count, timeoutMs),
     publish: (symbol, message) => core.stream.publish(symbol, message),
     openStreams: () => core.stream.count(),
+    symbols: core.stream.source.symbols,
+    quotesMade: core.stream.source.quotesMade,
     close() {
       core.end();
       server.close();

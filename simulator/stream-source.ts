@@ -18,6 +18,8 @@ export interface StreamSource {
   symbols(): readonly string[];
   /** The next message of a type; symbols come in turn. */
   next(type: SourceMessage['type']): SourceMessage;
+  /** The latest `seq` of each symbol's quotes. */
+  quotesMade(): ReadonlyMap<string, number>;
   clear(): void;
 }
 
@@ -56,6 +58,7 @@ export function createStreamSource(settings: SimulatorSettings, now: () => numbe
       const fmv = type === 'quote' ? { ev: 'FMV', fmv: price, sym: symbol, t } : undefined;
       return { symbol, type, plain: { type, symbol, ...content, seq, t, ...padding }, fmv };
     },
+    quotesMade: () => new Map(symbols().map((symbol) => [symbol, sequences.get(`quote ${symbol}`) ?? 0])),
     clear() {
       sequences.clear();
       Object.assign(turns, { quote: 0, news: 0, transcript: 0 });

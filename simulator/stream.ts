@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { checkInput, InvalidInput, type SimulatorSettings } from './settings.ts';
 import { createStreamFeed } from './stream-feed.ts';
 import { replyTo } from './stream-replies.ts';
-import { createStreamSource, type SourceMessage } from './stream-source.ts';
+import { createStreamSource, type SourceMessage, type StreamSource } from './stream-source.ts';
 import { createSubscriptions, type Subscription, type Subscriptions } from './stream-subscriptions.ts';
 
 /** An open stream as it can be looked at. */
@@ -54,6 +54,7 @@ export interface StreamEndpoint {
   /** Ends every open stream; answers how many. @throws InvalidInput naming what is wrong. */
   drop(spec?: unknown): number;
   list(): OpenStream[];
+  readonly source: Pick<StreamSource, 'symbols' | 'quotesMade'>;
   /** How many streams are open. */
   count(): number;
   /** Ends all at once, without a closing handshake, and starts over. */
@@ -207,6 +208,7 @@ export function createStreamEndpoint(settings: SimulatorSettings, now: () => num
         received: [...received],
         sent,
       })),
+    source,
     count: () => streams.size,
     clear() {
       for (const { socket } of streams) socket.terminate();

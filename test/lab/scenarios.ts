@@ -1,6 +1,7 @@
 // The laboratory's scenarios in the order they run.
 import type { Scenario } from './scenario.ts';
 import { alwaysUnauthorized, manySessions, oneSession } from './scenarios/expiry-storms.ts';
+import { hubFanOut, hubStalledReader } from './scenarios/hub.ts';
 import { manyLiveSessions, rollingRestart } from './scenarios/life-cycle.ts';
 import { lostReplyWithGrace, lostReplyWithoutGrace, lostWrite } from './scenarios/lost-messages.ts';
 import {
@@ -31,4 +32,6 @@ export const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   rollingRestart,
   manyLiveSessions,
+  hubFanOut,
+  hubStalledReader,
 ];
