@@ -5,6 +5,8 @@ import { keepBeating } from './heartbeat.ts';
 import type { StreamHub } from './stream-hub.ts';
 import type { Closing, OpenStream, TunnelLimits, TunnelListener } from './stream-tunnel.ts';
 
+const TEXT = { binary: false } as const;
+
 /** Takes a browser in. A reader that is too slow is closed with 1013, and nobody else waits for it. */
 export function openHubStream(
   browser: WebSocket,
@@ -13,12 +15,12 @@ export function openHubStream(
   listener: TunnelListener,
 ): OpenStream {
   let closing: Closing | undefined;
-  let stalled: NodeJS.Timeout | undefined;
+  const slowness = watchSlowness(browser, limits.stallMs, () => end(CLOSE.tooSlow, 'too slow'));
 
   const begin = (code: number, by: Closing['by']): boolean => {
     if (closing) return false;
     closing = { code, by };
-    clearTimeout(stalled);
+    slowness.stop();
     heart.stop();
     member.leave();
     return true;
@@ -26,21 +28,12 @@ export function openHubStream(
   const end = (code: number, reason: string) => {
     if (begin(code, 'gateway')) browser.close(code, reason);
   };
-  /** Something left: one function for all messages. */
-  const onFlushed = () => {
-    if (stalled === undefined || closing) return;
-    if (browser.bufferedAmount > 0) stalled.refresh();
-    else {
-      clearTimeout(stalled);
-      stalled = undefined;
-    }
-  };
   const send = (text: Buffer) => {
     if (closing || browser.readyState !== browser.OPEN) return;
     if (browser.bufferedAmount > limits.maxBufferedBytes) return end(CLOSE.tooSlow, 'too slow');
-    browser.send(text, { binary: false }, onFlushed);
+    browser.send(text, TEXT);
     listener.onMessage('out', text.length);
-    if (browser.bufferedAmount > 0) stalled ??= setTimeout(() => end(CLOSE.tooSlow, 'too slow'), limits.stallMs);
+    slowness.sent(text.length);
   };
   const heart = keepBeating(
     browser,
@@ -65,4 +58,33 @@ export function openHubStream(
   });
   const member = hub.join({ send });
   return { end, terminate: () => browser.terminate() };
+}
+
+/**
+ * Tells of a reader that has something waiting and takes none of it for so long. It looks only while something waits, and
+ * asks for no callback of each message: that would cost more than all else that is done for one.
+ */
+function watchSlowness(browser: WebSocket, stallMs: number, onStalled: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  let sentBytes = 0;
+  let takenBytes = 0;
+  const look = () => {
+    timer = undefined;
+    // What waits has headers that `sentBytes` has not: more of them make it look like less taken, never like more.
+    const taken = sentBytes - browser.bufferedAmount;
+    if (browser.bufferedAmount === 0) return;
+    if (taken <= takenBytes) onStalled();
+    else wait(taken);
+  };
+  const wait = (taken: number) => {
+    takenBytes = taken;
+    timer = setTimeout(look, stallMs);
+  };
+  return {
+    sent(bytes: number): void {
+      sentBytes += bytes;
+      if (timer === undefined && browser.bufferedAmount > 0) wait(sentBytes - browser.bufferedAmount);
+    },
+    stop: () => clearTimeout(timer),
+  };
 }

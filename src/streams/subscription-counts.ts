@@ -26,35 +26,41 @@ export function keyOf({ symbol, kind, form }: Topic): string {
   return `${form}\n${kind}\n${symbol}`;
 }
 
+/** A reader with what is kept of it. */
+interface Entry<Reader> {
+  readonly reader: Reader;
+  readonly topics: Map<string, Topic>;
+  /** The number of the message that it got last: nobody gets one twice. */
+  lastMessage: number;
+}
+
 interface Group<Reader> {
   readonly topic: Topic;
-  readonly readers: Set<Reader>;
+  readonly entries: Set<Entry<Reader>>;
 }
 
 /** @param onChange told when a topic gets its first reader, and when it loses the last. */
 export function createSubscriptionCounts<Reader extends object>(onChange: OnChange): SubscriptionCounts<Reader> {
-  const topics = new Map<string, Group<Reader>>();
+  const groups = new Map<string, Group<Reader>>();
   /** The same groups by symbol, since that is what a message has. */
   const bySymbol = new Map<string, Map<string, Group<Reader>>>();
-  const byReader = new Map<Reader, Map<string, Topic>>();
-  /** The number of the message that a reader got last: nobody gets one twice. */
-  const lastMessage = new WeakMap<Reader, number>();
+  const byReader = new Map<Reader, Entry<Reader>>();
   let messages = 0;
 
   function groupOf(key: string, topic: Topic): Group<Reader> {
-    const known = topics.get(key);
+    const known = groups.get(key);
     if (known) return known;
-    const group = { topic, readers: new Set<Reader>() };
-    topics.set(key, group);
+    const group = { topic, entries: new Set<Entry<Reader>>() };
+    groups.set(key, group);
     const siblings = bySymbol.get(topic.symbol) ?? new Map<string, Group<Reader>>();
     bySymbol.set(topic.symbol, siblings.set(key, group));
     return group;
   }
 
-  function take(reader: Reader, key: string, topic: Topic): void {
-    const group = topics.get(key);
-    if (!group?.readers.delete(reader) || group.readers.size > 0) return;
-    topics.delete(key);
+  function take(entry: Entry<Reader>, key: string, topic: Topic): void {
+    const group = groups.get(key);
+    if (!group?.entries.delete(entry) || group.entries.size > 0) return;
+    groups.delete(key);
     const siblings = bySymbol.get(topic.symbol);
     siblings?.delete(key);
     if (siblings?.size === 0) bySymbol.delete(topic.symbol);
@@ -64,54 +70,56 @@ export function createSubscriptionCounts<Reader extends object>(onChange: OnChan
   return {
     add(reader, topic) {
       const key = keyOf(topic);
-      const own = byReader.get(reader) ?? new Map<string, Topic>();
-      if (own.has(key)) return false;
-      byReader.set(reader, own.set(key, topic));
-      const { readers } = groupOf(key, topic);
-      readers.add(reader);
-      if (readers.size === 1) onChange(key, topic);
+      const entry = byReader.get(reader) ?? { reader, topics: new Map<string, Topic>(), lastMessage: 0 };
+      if (entry.topics.has(key)) return false;
+      byReader.set(reader, entry);
+      entry.topics.set(key, topic);
+      const { entries } = groupOf(key, topic);
+      entries.add(entry);
+      if (entries.size === 1) onChange(key, topic);
       return true;
     },
     remove(reader, { symbol, kind, form }) {
-      const own = byReader.get(reader);
-      if (!own) return;
-      for (const [key, topic] of own) {
+      const entry = byReader.get(reader);
+      if (!entry) return;
+      for (const [key, topic] of entry.topics) {
         const isMeant = symbol === '*' || topic.symbol === symbol;
         if (!isMeant || (kind !== '' && (topic.kind !== kind || topic.form !== form))) continue;
-        own.delete(key);
-        take(reader, key, topic);
+        entry.topics.delete(key);
+        take(entry, key, topic);
       }
-      if (own.size === 0) byReader.delete(reader);
+      if (entry.topics.size === 0) byReader.delete(reader);
     },
     removeAll(reader) {
-      const own = byReader.get(reader);
+      const entry = byReader.get(reader);
+      if (!entry) return;
       byReader.delete(reader);
-      for (const [key, topic] of own ?? []) take(reader, key, topic);
+      for (const [key, topic] of entry.topics) take(entry, key, topic);
     },
-    of: (reader) => [...(byReader.get(reader)?.values() ?? [])],
-    countOf: (reader) => byReader.get(reader)?.size ?? 0,
-    isWanted: (key) => topics.has(key),
+    of: (reader) => [...(byReader.get(reader)?.topics.values() ?? [])],
+    countOf: (reader) => byReader.get(reader)?.topics.size ?? 0,
+    isWanted: (key) => groups.has(key),
     forEachReader(about, visit) {
       messages += 1;
       let count = 0;
       for (const symbol of [...about.symbols, '*']) {
-        for (const { topic, readers } of bySymbol.get(symbol)?.values() ?? []) {
+        for (const { topic, entries } of bySymbol.get(symbol)?.values() ?? []) {
           if (!isOfKind(topic, about)) continue;
-          for (const reader of readers) {
-            if (lastMessage.get(reader) === messages) continue;
-            lastMessage.set(reader, messages);
+          for (const entry of entries) {
+            if (entry.lastMessage === messages) continue;
+            entry.lastMessage = messages;
             count += 1;
-            visit(reader);
+            visit(entry.reader);
           }
         }
       }
       return count;
     },
     *wanted() {
-      for (const [key, { topic }] of topics) yield [key, topic] as const;
+      for (const [key, { topic }] of groups) yield [key, topic] as const;
     },
     get size() {
-      return topics.size;
+      return groups.size;
     },
   };
 }

@@ -1,9 +1,11 @@
 // Many pages' WebSockets in one process, and what each of them got: whether it is just what it asked for, in order, and how late.
-import { WebSocket } from 'ws';
+import type { Socket } from 'node:net';
+import { openBareWebSocket } from './bare-web-socket.ts';
 
 export interface LoadReader {
-  readonly socket: WebSocket;
-  readonly symbols: readonly string[];
+  readonly socket: Socket;
+  /** The code that its stream was closed with. */
+  code(): number | undefined;
   /** The number of the latest quote of each symbol; each must follow on the one before. */
   readonly latest: Map<string, number>;
 }
@@ -32,14 +34,14 @@ export function createStreamLoad(): StreamLoad {
     if (faults.first === '') faults.first = what;
   }
 
-  function note(reader: LoadReader, text: string): void {
+  function note(latest: Map<string, number>, text: string): void {
     // Parsing forty thousand messages a second would measure this process.
     const symbol = text.slice(26, text.indexOf('"', 26));
     const seq = numberAfter(text, '"seq":');
-    const before = reader.latest.get(symbol);
+    const before = latest.get(symbol);
     if (before === undefined) fault(`not asked for: ${text}`);
     else if (seq !== before + 1) fault(`${symbol}: ${seq} after ${before}`);
-    reader.latest.set(symbol, seq);
+    latest.set(symbol, seq);
     const delayMs = Math.max(0, Math.min(MAX_DELAY_MS, Date.now() - numberAfter(text, '"t":')));
     delays[delayMs] = (delays[delayMs] as number) + 1;
     count += 1;
@@ -48,27 +50,32 @@ export function createStreamLoad(): StreamLoad {
   return {
     readers,
     faults,
-    open(url, cookie, symbols) {
-      const socket = new WebSocket(`${url.replace('http', 'ws')}/stream`, {
-        headers: { Cookie: cookie, Origin: url },
-        perMessageDeflate: false,
-      });
-      const reader: LoadReader = { socket, symbols, latest: new Map(symbols.map((symbol) => [symbol, 0])) };
+    async open(url, cookie, symbols) {
+      const latest = new Map(symbols.map((symbol) => [symbol, 0]));
+      const subscribed = Promise.withResolvers<void>();
+      let answered = 0;
+      let code: number | undefined;
+      const { socket, send } = await openBareWebSocket(
+        `${url}/stream`,
+        { Cookie: cookie, Origin: url },
+        {
+          onText(text) {
+            if (text.startsWith('{"type":"quote","symbol":"')) return note(latest, text);
+            if (!text.startsWith('{"action":"subscribe"')) return;
+            answered += 1;
+            if (answered === symbols.length) subscribed.resolve();
+          },
+          onClose(closed) {
+            code = closed;
+            subscribed.reject(new Error(`closed with ${closed}`));
+          },
+        },
+      );
+      for (const symbol of symbols) send(JSON.stringify({ action: 'subscribe', symbol, type: 'quote' }));
+      await subscribed.promise;
+      const reader = { socket, latest, code: () => code };
       readers.push(reader);
-      return new Promise((resolve, reject) => {
-        let answered = 0;
-        socket.on('error', reject);
-        socket.on('open', () => {
-          for (const symbol of symbols) socket.send(JSON.stringify({ action: 'subscribe', symbol, type: 'quote' }));
-        });
-        socket.on('message', (data) => {
-          const text = (data as Buffer).toString('latin1');
-          if (text.startsWith('{"type":"quote","symbol":"')) return note(reader, text);
-          if (!text.startsWith('{"action":"subscribe"')) return;
-          answered += 1;
-          if (answered === symbols.length) resolve(reader);
-        });
-      });
+      return reader;
     },
     takeDelays() {
       const [total, counted] = [count, delays];
@@ -85,7 +92,7 @@ export function createStreamLoad(): StreamLoad {
       return taken;
     },
     close() {
-      for (const { socket } of readers) socket.terminate();
+      for (const { socket } of readers) socket.destroy();
     },
   };
 }
