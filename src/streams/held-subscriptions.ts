@@ -14,7 +14,10 @@ export interface HeldSubscriptions {
   changed(key: string, topic: Topic): void;
   /** A new connection holds nothing yet: everything that is wanted is to be told. */
   startOver(): void;
-  /** The next messages for the upstream, at most so many; what came and went in between is not told at all. */
+  /**
+   * The next messages for the upstream, to be sent in one go; what came and went in between is not told at all.
+   * @param max of changes: an end brings along whatever is to be subscribed to again because of it.
+   */
   take(max: number): string[];
   /** Whether something is still to be told. */
   readonly isBehind: boolean;
@@ -26,46 +29,49 @@ export function createHeldSubscriptions(counts: Wanted): HeldSubscriptions {
   const held = new Map<string, Topic>();
   const due = new Map<string, Topic>();
 
-  /** Takes back what an `unsubscribe` may have ended besides its own topic, and has it told again. */
-  function doubt({ symbol }: Topic): void {
-    for (const [key, topic] of held) {
-      // By the documentation `*` ends all, and an `unsubscribe` names no type: whether it heeds one is not known.
-      if (symbol !== '*' && topic.symbol !== symbol) continue;
-      if (!counts.isWanted(key)) continue;
-      held.delete(key);
-      due.set(key, topic);
-    }
+  /**
+   * What an `unsubscribe` may have ended besides its own topic. By the documentation `*` ends all, and an `unsubscribe`
+   * names no type: whether it heeds one is not known.
+   */
+  function endedWith({ symbol }: Topic): Topic[] {
+    const others = [...held].filter(
+      ([key, topic]) => (symbol === '*' || topic.symbol === symbol) && counts.isWanted(key),
+    );
+    return others.map(([, topic]) => topic);
   }
 
-  function next(key: string, topic: Topic): string | undefined {
-    const isWanted = counts.isWanted(key);
-    if (isWanted === held.has(key)) return undefined;
-    if (isWanted) {
-      held.set(key, topic);
-      return writeUpstream('subscribe', topic);
-    }
-    held.delete(key);
-    doubt(topic);
-    return writeUpstream('unsubscribe', topic);
+  function begin(key: string, topic: Topic): string[] {
+    if (held.has(key)) return [];
+    held.set(key, topic);
+    return [writeUpstream('subscribe', topic)];
+  }
+
+  function end(key: string, topic: Topic): string[] {
+    if (!held.delete(key)) return [];
+    const again = endedWith(topic).map((other) => writeUpstream('subscribe', other));
+    return [writeUpstream('unsubscribe', topic), ...again];
   }
 
   return {
-    changed: (key, topic) => void due.set(key, topic),
+    changed(key, topic) {
+      if (counts.isWanted(key) === held.has(key)) due.delete(key);
+      else due.set(key, topic);
+    },
     startOver() {
       held.clear();
       due.clear();
       for (const [key, topic] of counts.wanted()) due.set(key, topic);
     },
     take(max) {
-      const messages: string[] = [];
-      // Entries that are added meanwhile are visited too.
-      for (const [key, topic] of due) {
-        if (messages.length >= max) break;
-        due.delete(key);
-        const message = next(key, topic);
-        if (message !== undefined) messages.push(message);
-      }
-      return messages;
+      const taken = [...due].slice(0, max);
+      for (const [key] of taken) due.delete(key);
+      const begun = taken.filter(([key]) => counts.isWanted(key));
+      const ended = taken.filter(([key]) => !counts.isWanted(key));
+      // Beginnings first: who changes from `*` to a symbol, or from one type to another, misses nothing in between.
+      return [
+        ...begun.flatMap(([key, topic]) => begin(key, topic)),
+        ...ended.flatMap(([key, topic]) => end(key, topic)),
+      ];
     },
     get isBehind() {
       return due.size > 0;

@@ -2,6 +2,7 @@
  * The hub's one upstream connection: opened when it is wanted, opened again after it was lost, given up when it falls silent,
  * closed when nobody has wanted it for a while. What is said on it is not its business.
  */
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { keepBeating } from './heartbeat.ts';
 import type { DialOutcome } from './upstream-dial.ts';
@@ -47,8 +48,8 @@ export interface HubUpstream {
   want(): void;
   /** Nobody wants it any more. */
   release(): void;
-  /** @returns false where it is not open. */
-  send(message: string): boolean;
+  /** In one write. @returns false where it is not open. */
+  send(messages: readonly string[]): boolean;
   /** What waits to be sent. */
   readonly bufferedAmount: number;
   readonly state: 'idle' | 'connecting' | 'open' | 'waiting';
@@ -73,6 +74,8 @@ class Connection implements HubUpstream {
   readonly #times: RetryTimes;
   readonly #random: () => number;
   #socket: WebSocket | undefined;
+  /** What the socket writes to. */
+  #connection: Duplex | undefined;
   #dialling: AbortController | undefined;
   #retry: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
@@ -109,9 +112,12 @@ class Connection implements HubUpstream {
     else this.#stop();
   }
 
-  send(message: string): boolean {
+  send(messages: readonly string[]): boolean {
     if (this.#socket === undefined) return false;
-    this.#socket.send(message);
+    // Nothing shall get between an `unsubscribe` and the `subscribe`s that make up for it.
+    this.#connection?.cork();
+    for (const message of messages) this.#socket.send(message);
+    this.#connection?.uncork();
     return true;
   }
 
@@ -140,12 +146,13 @@ class Connection implements HubUpstream {
       return;
     }
     this.#dialling = undefined;
-    if (outcome.kind === 'open') this.#opened(outcome.socket);
+    if (outcome.kind === 'open') this.#opened(outcome);
     else this.#failed(outcome);
   }
 
-  #opened(socket: WebSocket): void {
+  #opened({ socket, connection }: Extract<DialOutcome, { kind: 'open' }>): void {
     this.#socket = socket;
+    this.#connection = connection;
     this.#isLostTold = false;
     const openedAt = performance.now();
     let why = 'closed';

@@ -117,7 +117,7 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
   );
   const teller = createSubscriptionTeller(held, upstream, { burst: limits.maxTopics, perSecond: limits.upstreamRate });
   const list = createListQuestion({
-    send: () => upstream.send(LIST_QUESTION),
+    send: () => upstream.send([LIST_QUESTION]),
     timeoutMs: options.listTimeoutMs ?? LIST_TIMEOUT_MS,
     freshMs: LIST_FRESH_MS,
   });

@@ -35,7 +35,7 @@ export function createSubscriptionTeller(
     const now = performance.now();
     left = Math.min(burst, left + ((now - refilledAt) / 1_000) * perSecond);
     refilledAt = now;
-    return upstream.bufferedAmount < MAX_UPSTREAM_BUFFERED ? Math.floor(left) : 0;
+    return upstream.bufferedAmount < MAX_UPSTREAM_BUFFERED ? Math.max(0, Math.floor(left)) : 0;
   }
 
   function forget(): void {
@@ -48,10 +48,10 @@ export function createSubscriptionTeller(
   function tellNow(): void {
     forget();
     if (upstream.state !== 'open') return;
-    for (const message of held.take(available())) {
-      upstream.send(message);
-      left -= 1;
-    }
+    const messages = held.take(available());
+    if (messages.length > 0) upstream.send(messages);
+    // May be a debt: what belongs together is not told in pieces.
+    left -= messages.length;
     if (held.isBehind) later = setTimeout(tellNow, RETELL_MS);
   }
 

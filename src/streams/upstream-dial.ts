@@ -1,4 +1,5 @@
 /** Connects to the upstream's WebSocket, once. It chooses no credential and tries nothing again: it is handed an address and headers. */
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 
 export interface Dial {
@@ -16,7 +17,7 @@ export interface Dial {
 
 export type DialOutcome =
   /** Paused, so that nothing is lost until somebody listens: `resume` it. */
-  | { readonly kind: 'open'; readonly socket: WebSocket }
+  | { readonly kind: 'open'; readonly socket: WebSocket /** What it writes to. */; readonly connection: Duplex }
   /** A whole HTTP answer that is no upgrade; its body is not read, a redirect is not followed. */
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly cause: Error };
@@ -43,9 +44,11 @@ export function dialUpstream(dial: Dial): Promise<DialOutcome> {
     };
     dial.signal.addEventListener('abort', abort, { once: true });
     if (dial.signal.aborted) abort();
-    socket.once('open', () => {
-      socket.pause();
-      settle({ kind: 'open', socket });
+    socket.once('upgrade', ({ socket: connection }) => {
+      socket.once('open', () => {
+        socket.pause();
+        settle({ kind: 'open', socket, connection });
+      });
     });
     socket.once('unexpected-response', (request, response) => {
       settle({ kind: 'refused', status: response.statusCode ?? 0 });

@@ -1,5 +1,5 @@
 // The counting against models: many browsers, an upstream that is lost now and then, and two ideas of what `unsubscribe` ends.
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { replyTo } from '../../../simulator/stream-replies.ts';
 import { createSubscriptions, type Subscriptions } from '../../../simulator/stream-subscriptions.ts';
@@ -171,16 +171,44 @@ test('the upstream is told of the first and of the last, not of those between', 
   expect(held.take(9)).toEqual(['{"action":"unsubscribe","symbol":"AAPL"}']);
 });
 
-test('single subscriptions are told again after the last of all of them', () => {
-  const counts = createSubscriptionCounts<(typeof READERS)[number]>((key, each) => held.changed(key, each));
-  const held = createHeldSubscriptions(counts);
-  const [a, b] = READERS as [(typeof READERS)[number], (typeof READERS)[number]];
-  counts.add(a, { symbol: 'AAPL', kind: 'quote', form: 'type' });
-  counts.add(b, { symbol: '*', kind: '', form: 'type' });
-  held.take(9);
-  counts.removeAll(b);
-  expect(held.take(9)).toEqual([
-    '{"action":"unsubscribe","symbol":"*"}',
-    '{"action":"subscribe","symbol":"AAPL","type":"quote"}',
-  ]);
+describe('the last `*` that leaves while single symbols stay', () => {
+  const [a, b, c] = READERS as [(typeof READERS)[number], (typeof READERS)[number], (typeof READERS)[number]];
+  const all: Topic = { symbol: '*', kind: '', form: 'type' };
+  const apple: Topic = { symbol: 'AAPL', kind: 'quote', form: 'type' };
+  const others = ['MSFT', 'NVDA'].map((symbol): Topic => ({ symbol, kind: '', form: 'type' }));
+
+  function createCounted() {
+    const counts = createSubscriptionCounts<(typeof READERS)[number]>((key, each) => held.changed(key, each));
+    const held = createHeldSubscriptions(counts);
+    return { counts, held };
+  }
+
+  test('is followed at once by their subscriptions, however little may be told', () => {
+    const { counts, held } = createCounted();
+    counts.add(a, apple);
+    for (const each of others) counts.add(c, each);
+    counts.add(b, all);
+    held.take(9);
+    counts.removeAll(b);
+    expect(held.take(1)).toEqual([
+      '{"action":"unsubscribe","symbol":"*"}',
+      '{"action":"subscribe","symbol":"AAPL","type":"quote"}',
+      '{"action":"subscribe","symbol":"MSFT"}',
+      '{"action":"subscribe","symbol":"NVDA"}',
+    ]);
+    expect(held.isBehind).toBe(false);
+  });
+
+  test('is told of after what begins in the same turn, whichever was asked first', () => {
+    const { counts, held } = createCounted();
+    counts.add(b, all);
+    held.take(9);
+    counts.removeAll(b);
+    counts.add(a, apple);
+    expect(held.take(9)).toEqual([
+      '{"action":"subscribe","symbol":"AAPL","type":"quote"}',
+      '{"action":"unsubscribe","symbol":"*"}',
+      '{"action":"subscribe","symbol":"AAPL","type":"quote"}',
+    ]);
+  });
 });

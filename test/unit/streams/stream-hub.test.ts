@@ -194,6 +194,29 @@ describe('the upstream is told', () => {
     await single.got1('its quote', ({ type, action }) => type === 'quote' && action === undefined);
   });
 
+  test('so that single symbols miss nothing while * comes and goes, however little may be told', async () => {
+    hub.close();
+    hub = createHub({ limits: { maxTopics: 30, upstreamRate: 30 } });
+    const single = join();
+    const symbols = simulator.symbols();
+    await Promise.all(symbols.map((symbol) => single.subscribe(symbol)));
+    simulator.configure({ quoteRate: 200 });
+    for (let round = 0; round < 6; round += 1) {
+      const all = join();
+      await all.subscribe('*');
+      all.leave();
+      await until('the end of *', () => !held().includes('*'), WAIT_MS);
+    }
+    simulator.configure({ quoteRate: 0 });
+    const made = simulator.quotesMade();
+    const latest = () => new Map(single.got.filter(({ seq }) => seq).map(({ symbol, seq }) => [symbol, seq]));
+    await until('the last ones', () => symbols.every((each) => latest().get(each) === made.get(each)), WAIT_MS);
+    for (const symbol of symbols) {
+      const numbers = single.got.filter((each) => each.symbol === symbol && each.seq).map(({ seq }) => seq);
+      expect(numbers).toEqual(Array.from(numbers, (_, i) => numbers[0] + i));
+    }
+  });
+
   test('nothing of what comes and goes at once, and no flood of it', async () => {
     hub.close();
     hub = createHub({ limits: { maxTopics: 20, upstreamRate: 10 } });
