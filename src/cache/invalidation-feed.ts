@@ -9,6 +9,11 @@ import type { RedisConnection } from '../redis/redis-client.ts';
 import { CACHE_INVALIDATIONS_KEY } from '../redis/redis-keys.ts';
 import { type Invalidation, type Invalidations, invalidationForm, pathMark } from './invalidations.ts';
 
+export type PurgeTarget =
+  | { readonly kind: 'route'; readonly route: string }
+  /** On paths, such as `/delivery/api/v1/events/*`. */
+  | { readonly kind: 'pattern'; readonly pattern: string };
+
 export interface InvalidationFeed {
   /** One path in one scope, here at once and elsewhere within half a second. */
   changed(scope: string, path: string): void;
@@ -22,6 +27,14 @@ const OVERLAP_MS = 60_000;
 const SKEW_MS = 1_000;
 /** Longer than any answer is of use. */
 const RETENTION_MS = 16 * 24 * 3_600_000;
+
+/**
+ * What `cache purge` does: every instance stops using what it covers within a second.
+ * @throws the error of Redis where it is not told.
+ */
+export async function tellPurge(redis: RedisConnection, target: PurgeTarget, now: number): Promise<void> {
+  await tell(redis, { ...target, id: randomUUID(), at: now }, now);
+}
 
 async function tell(redis: RedisConnection, invalidation: Invalidation, now: number): Promise<void> {
   await redis.zadd(CACHE_INVALIDATIONS_KEY, now, JSON.stringify(invalidation));

@@ -1,21 +1,17 @@
 /**
- * Asks Redis and hardly waits: what takes longer counts as not there, and after a few of these nobody asks until Redis
- * answers a probe again. A Redis that answered the last time is given 100 ms, which a busy event loop may need by itself;
- * one that did not, 5 ms. So a Redis that stalls or is gone costs those who ask first the one, and nobody more than that.
+ * Asks Redis and does not wait: what takes longer than 5 ms counts as not there, and after a few of these nobody asks
+ * until Redis answers a probe again. So a Redis that stalls or is gone costs a request at most that once.
  */
 import type { RedisConnection } from '../redis/redis-client.ts';
 
-const PATIENT_MS = 100;
-const IMPATIENT_MS = 5;
+const REDIS_BUDGET_MS = 5;
 export const LATE = Symbol('late');
 
 export interface QuickRedis {
   /** False while nobody should ask. */
   isUsable(): boolean;
-  /** When an operation that begins now must be done, on `performance.now`. */
-  deadline(): number;
-  /** Runs within what is left of `deadline` (on `performance.now`); LATE where it took longer or failed. */
-  within<T>(deadline: number, operation: () => Promise<T>): Promise<T | typeof LATE>;
+  /** LATE where it took longer than the budget, or failed: nothing more should be asked for this request then. */
+  run<T>(operation: () => Promise<T>): Promise<T | typeof LATE>;
   close(): void;
 }
 
@@ -35,7 +31,7 @@ export function createQuickRedis(redis: RedisConnection, onChange: (usable: bool
   };
   const probe = async () => {
     const startedAt = performance.now();
-    const answer = await race(redis.echo('cache'), IMPATIENT_MS * 4);
+    const answer = await race(redis.echo('cache'), REDIS_BUDGET_MS * 4);
     if (answer === LATE || performance.now() - startedAt > PROBE_MS) return;
     clearInterval(probing);
     probing = undefined;
@@ -44,11 +40,9 @@ export function createQuickRedis(redis: RedisConnection, onChange: (usable: bool
   };
   return {
     isUsable: () => probing === undefined,
-    deadline: () => performance.now() + (failures === 0 ? PATIENT_MS : IMPATIENT_MS),
-    async within(deadline, operation) {
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0 || probing) return LATE;
-      const answer = await race(operation(), leftMs);
+    async run(operation) {
+      if (probing) return LATE;
+      const answer = await race(operation(), REDIS_BUDGET_MS);
       if (answer === LATE) failed();
       else failures = 0;
       return answer;

@@ -1,7 +1,7 @@
 /**
  * Kept answers in Redis, for all instances: sealed, compressed, inside a byte budget; and the lock under which one
- * instance asks Finvera while the others wait. Nothing here is waited for longer than `quick-redis.ts` allows, but another
- * instance's exchange.
+ * instance asks Finvera while the others wait. Nothing here is ever waited for longer than 5 ms, but another instance's
+ * exchange.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CacheSettings } from '../config/settings.ts';
@@ -60,15 +60,15 @@ export function createRedisCacheStore(options: RedisCacheStoreOptions): RedisCac
   const partBudget = Math.floor(settings.redisMaxBytes / CACHE_PARTS);
 
   /** The entry, that each is alone, nothing, or LATE. */
-  const read = async (name: string, deadline: number): Promise<CacheEntry | 'each_alone' | undefined | typeof LATE> => {
-    const bytes = await quick.within(deadline, () => redis.getBuffer(cacheKeys(name).entry));
+  const read = async (name: string): Promise<CacheEntry | 'each_alone' | undefined | typeof LATE> => {
+    const bytes = await quick.run(() => redis.getBuffer(cacheKeys(name).entry));
     if (bytes === LATE) return LATE;
     if (bytes === null) return undefined;
     if (bytes.equals(EACH_ALONE)) return 'each_alone';
     const plain = seal.open(name, bytes);
     return plain && (await decodeEntry(plain, settings.maxEntryBytes));
   };
-  const acquire = async (name: string, deadline: number): Promise<Lease | undefined | typeof LATE> => {
+  const acquire = async (name: string): Promise<Lease | undefined | typeof LATE> => {
     let gaveUp = false;
     const taking = lock.acquire(cacheKeys(name).lock);
     // One that comes too late to be used must not hold up the others.
@@ -76,22 +76,21 @@ export function createRedisCacheStore(options: RedisCacheStoreOptions): RedisCac
       (lease) => void (gaveUp && lease?.release()),
       () => undefined,
     );
-    const lease = await quick.within(deadline, () => taking);
+    const lease = await quick.run(() => taking);
     gaveUp = lease === LATE;
     return lease;
   };
   /** One round; `busy` where another instance fetches it. */
   const lookOnce = async (name: string, isGood: (entry: CacheEntry) => boolean): Promise<Look | 'busy'> => {
-    const deadline = quick.deadline();
     let lease: Lease | undefined;
     for (;;) {
-      const found = await read(name, deadline);
+      const found = await read(name);
       if (found === LATE) return release(lease, { kind: 'unavailable' });
       if (found === 'each_alone') return release(lease, { kind: 'each_alone' });
       if (found && isGood(found)) return release(lease, { kind: 'found', entry: found });
       // Between the look and the lock another instance may have finished: it is looked for once more under the lock.
       if (lease) return { kind: 'lead', release: () => void lease?.release() };
-      const taken = await acquire(name, deadline);
+      const taken = await acquire(name);
       if (taken === LATE) return { kind: 'unavailable' };
       if (!taken) return 'busy';
       lease = taken;

@@ -45,7 +45,7 @@ export async function withStore<T>(options: CommandOptions, work: (open: OpenSto
 type ValidSettings = Extract<LoadedSettings, { kind: 'ok' }>;
 
 /** @throws Error that holds every problem. */
-function validSettings(options: CommandOptions): ValidSettings {
+export function validSettings(options: CommandOptions): ValidSettings {
   const loaded = loadSettings(options);
   if (loaded.kind === 'ok') return loaded;
   throw new Error(`the settings cannot be used:\n${loaded.problems.map((each) => `  ${each}`).join('\n')}`);

@@ -60,6 +60,23 @@ export const OPERATOR_COMMANDS = {
     notes:
       'Each end is a line of the audit trail, by operator. Sessions that begin while --all runs are not among them.',
   },
+  'cache purge': {
+    synopsis: '(--route PATH | --path PATTERN | --all) [--json]',
+    does: 'stop using shared answers of a route, of paths, or all; every instance hears of it within a second',
+    takesId: false,
+    flags: {
+      route: { takes: 'PATH', does: "the route's path, as the settings have it" },
+      path: { takes: 'PATTERN', does: 'paths of this form; * stands for anything' },
+      all: { does: 'of every route' },
+      json: JSON_FLAG,
+    },
+    examples: [
+      ['cache purge --route /delivery', 'a correction that must show now'],
+      ["cache purge --path '/delivery/api/v1/events/*'", 'of these alone'],
+    ],
+    notes:
+      'Nothing is searched for or deleted: what was asked of Finvera before is not used any more, and goes in time.',
+  },
   'keys new': {
     synopsis: '[--json]',
     does: 'make a key for SESSION_KEYS, and say how it is put to use',

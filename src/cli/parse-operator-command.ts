@@ -8,6 +8,8 @@ export interface OperatorArguments {
   readonly command: OperatorCommand;
   readonly id?: string;
   readonly user?: string;
+  readonly route?: string;
+  readonly path?: string;
   readonly all: boolean;
   readonly yes: boolean;
   readonly json: boolean;
@@ -53,11 +55,16 @@ export function parseOperatorCommand(argv: readonly string[]): OperatorParsing {
   if (ids.length > (form.takesId ? 1 : 0))
     return invalid(form.takesId ? 'one ID at a time, please.' : 'it takes no argument.');
   const [id] = ids;
-  const user = given.get('user');
+  const text = (name: 'user' | 'route' | 'path') => {
+    const value = given.get(name);
+    return typeof value === 'string' ? { [name]: value } : {};
+  };
   const parsed: OperatorArguments = {
     command,
     ...(id === undefined ? {} : { id }),
-    ...(typeof user === 'string' ? { user } : {}),
+    ...text('user'),
+    ...text('route'),
+    ...text('path'),
     all: given.has('all'),
     yes: given.has('yes'),
     json: given.has('json'),
@@ -83,11 +90,23 @@ function flagProblem(form: CommandForm, name: string, rawName: string, value: st
   return !takes && value !== undefined ? `--${name} takes no value.` : undefined;
 }
 
-/** Which sessions are meant must be said, and said once. */
-function targetProblem({ command, id, user, all }: OperatorArguments, form: CommandForm): string | undefined {
-  const ways = [...(form.takesId ? ['ID'] : []), ...['user', 'all'].filter((name) => Object.hasOwn(form.flags, name))];
+/** What each way to say what is meant looks like. */
+const WAYS: Readonly<Record<string, string>> = {
+  user: '--user ID',
+  route: '--route PATH',
+  path: '--path PATTERN',
+  all: '--all',
+};
+
+/** Which sessions or answers are meant must be said, and said once. */
+function targetProblem(
+  { command, id, user, route, path, all }: OperatorArguments,
+  form: CommandForm,
+): string | undefined {
+  const flags = Object.keys(WAYS).filter((name) => Object.hasOwn(form.flags, name));
+  const ways = [...(form.takesId ? ['ID'] : []), ...flags.map((name) => WAYS[name])];
   if (ways.length === 0) return undefined;
-  const said = [id !== undefined, user !== undefined, all].filter(Boolean).length;
-  const written = ways.map((way) => ({ ID: 'ID', user: '--user ID', all: '--all' })[way]).join(' or ');
+  const said = [id, user, route, path, all || undefined].filter((each) => each !== undefined).length;
+  const written = ways.join(' or ');
   return said === 1 ? undefined : `${command} needs ${ways.length === 1 ? written : `one of ${written}`}.`;
 }

@@ -1,5 +1,6 @@
 /** Runs an operator's command. What stops it becomes one sentence on stderr and exit code 1, never a stack. */
 import { GatewayError } from '../kernel/errors.ts';
+import { purgeCache } from './cache-purge.ts';
 import { type CommandOptions, NOT_DONE } from './command-options.ts';
 import { runDoctor } from './doctor.ts';
 import { makeNewKey } from './new-key.ts';
@@ -15,6 +16,7 @@ const COMMANDS: Readonly<Record<OperatorCommand, Command>> = {
   'sessions list': listSessions,
   'sessions show': showSession,
   'sessions end': endSessions,
+  'cache purge': purgeCache,
   'keys new': makeNewKey,
   doctor: runDoctor,
 };
