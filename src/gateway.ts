@@ -68,7 +68,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const drain = createDrain();
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log, metrics);
-  const frontend = createFrontend(settings.frontend);
+  const frontend = createFrontend(settings);
   const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch, answers } = assemble({
     settings,
     clock,
@@ -136,7 +136,9 @@ function connectStore(settings: Settings, log: Logger, metrics: Metrics) {
   return { redis, channel: createInvalidationChannel(createRedisSubscriber(redisUrl, log), redis, log) };
 }
 
-function createFrontend(frontend: Settings['frontend']): Frontend | undefined {
+function createFrontend({ frontend, finveraBodyTimeout }: Settings): Frontend | undefined {
   if (!frontend) return undefined;
-  return frontend.kind === 'folder' ? createStaticFolder(frontend.path) : createFrontendProxy(frontend.url);
+  return frontend.kind === 'folder'
+    ? createStaticFolder(frontend.path)
+    : createFrontendProxy(frontend.url, finveraBodyTimeout);
 }

@@ -2,7 +2,7 @@
  * Proxies the web frontend from a dev server or a web container, with http-proxy-middleware. No credential passes here:
  * what goes to Finvera goes through `forwarding/` (ADR-0001).
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NextFunction, Request, Response } from 'express';
@@ -19,8 +19,10 @@ export interface Frontend {
 
 const PROXY_TIMEOUT_MS = 60_000;
 
-export function createFrontendProxy(url: string): Frontend {
+/** @param bodyTimeoutMs for the whole body of a request: who sends it byte by byte would hold two connections for ever. */
+export function createFrontendProxy(url: string, bodyTimeoutMs: number): Frontend {
   const failures = new WeakMap<ServerResponse, NextFunction>();
+  const asking = new WeakMap<IncomingMessage, ClientRequest>();
   const proxy = createProxyMiddleware<Request, Response>({
     target: url,
     changeOrigin: true,
@@ -29,6 +31,7 @@ export function createFrontendProxy(url: string): Frontend {
     ws: false,
     proxyTimeout: PROXY_TIMEOUT_MS,
     on: {
+      proxyReq: (proxyReq, req) => void asking.set(req, proxyReq),
       proxyRes: (proxyRes) => {
         const cookies = proxyRes.headers['set-cookie'];
         if (!cookies) return;
@@ -49,6 +52,16 @@ export function createFrontendProxy(url: string): Frontend {
       // A frontend's address that leads back here shows as a loop, instead of going round for ever.
       req.headers.via = VIA;
       failures.set(res, next);
+      if (announcesBody(req)) {
+        const timer = setTimeout(() => {
+          if (res.headersSent) return void req.destroy();
+          // The answer is ours from here on: what ends at the frontend with it is no news.
+          failures.set(res, () => undefined);
+          next(new GatewayError('request_timeout'));
+          asking.get(req)?.destroy();
+        }, bodyTimeoutMs);
+        for (const over of ['end', 'close']) req.once(over, () => clearTimeout(timer));
+      }
       void proxy(req, res, next);
     },
     upgrade(req, socket, head) {
@@ -58,3 +71,6 @@ export function createFrontendProxy(url: string): Frontend {
     },
   };
 }
+
+const announcesBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;

@@ -1,6 +1,7 @@
 // Clients that hold what they take: half a header for ever, a body byte by byte, an answer nobody reads, a thousand
 // connections, parallel logins without end. Time and memory stay bounded, and others are served meanwhile (ATK-D).
-import { connect, type Socket } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { call } from '../support/http-client.ts';
 import { type RawScene, startRawScene } from '../support/raw-scene.ts';
@@ -114,6 +115,31 @@ describe('who sends slowly', () => {
         .filter(({ target }) => target.endsWith('/token')),
     ).toEqual([]);
   });
+
+  test('a body for the frontend byte by byte is cut with 408 in bounded time, and lets go of the frontend', async () => {
+    let connections = 0;
+    const frontend = createServer((req, res) => req.on('end', () => res.end()).resume());
+    frontend.on('connection', (socket) => {
+      connections += 1;
+      socket.once('close', () => {
+        connections -= 1;
+      });
+    });
+    await new Promise<void>((resolve) => frontend.listen(0, '127.0.0.1', resolve));
+    const { port } = frontend.address() as AddressInfo;
+    const scene = await start({ FRONTEND: `http://127.0.0.1:${port}`, FINVERA_BODY_TIMEOUT: '2s' });
+    const slow = await open(scene, 20, 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\na');
+    let answer = '';
+    slow[0]?.on('data', (chunk) => {
+      answer += String(chunk);
+    });
+    dribble(slow, 'a', 50);
+    await until('all at the frontend', () => connections === 20);
+    await expectOthersServed(scene);
+    await until('the end of all of them', async () => (await connectionsOf(scene)) === 0 && connections === 0, 15_000);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*"code":"request_timeout"/);
+    await new Promise((resolve) => frontend.close(resolve));
+  }, 40_000);
 
   test('a body that stops is cut with 408, and lets go of Finvera', async () => {
     const scene = await start({ FINVERA_BODY_TIMEOUT: '2s' });
