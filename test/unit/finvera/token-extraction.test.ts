@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DEFAULT_ACCESS_LIFE_MS, extractTokens, type TokenAnswer } from '../../../src/finvera/token-extraction.ts';
-import { PROPERTY_TIMEOUT_MS, property } from '../../support/properties.ts';
+import { PROPERTY_TIMEOUT_MS, thorough } from '../../support/properties.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY_MS = 24 * 3_600_000;
@@ -170,7 +170,7 @@ describe('whatever the answer is', () => {
   test(
     'nothing is thrown, and tokens fit into a header without breaking it',
     () => {
-      property.holds(fc.array(cookie, { maxLength: 4 }), body, (setCookies, json) => {
+      thorough.holds(fc.array(cookie, { maxLength: 4 }), body, (setCookies, json) => {
         const grant = extractTokens(answer({ setCookies, body: json }));
         if (!grant) return;
         for (const token of [grant.access, grant.refresh]) {

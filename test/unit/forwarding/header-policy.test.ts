@@ -8,7 +8,7 @@ import {
   requestHeaders,
   responseHeaders,
 } from '../../../src/forwarding/header-policy.ts';
-import { PROPERTY_TIMEOUT_MS, property } from '../../support/properties.ts';
+import { PROPERTY_TIMEOUT_MS, thorough } from '../../support/properties.ts';
 
 const CONTEXT: RequestContext = {
   bearer: 'the-bearer',
@@ -200,7 +200,7 @@ describe('whatever the client sends and Connection names', () => {
   test(
     'nothing of its claims survives, and what the gateway adds is there exactly once',
     () => {
-      property.holds(headersArbitrary, (headers) => {
+      thorough.holds(headersArbitrary, (headers) => {
         const sent = request(headers);
         expect(sent.slice(-ADDED.length)).toEqual(ADDED);
         for (const [name] of pairsOf(sent.slice(0, -ADDED.length))) {
@@ -215,7 +215,7 @@ describe('whatever the client sends and Connection names', () => {
   test(
     'its Content-Length never vanishes and nothing is made up',
     () => {
-      property.holds(headersArbitrary, (headers) => {
+      thorough.holds(headersArbitrary, (headers) => {
         const passed = kept(headers);
         expect(valuesIn(passed, 'content-length')).toEqual(valuesIn(headers, 'content-length'));
         expect(valuesIn(passed, 'content-type')).toEqual(valuesIn(headers, 'content-type'));
@@ -320,7 +320,7 @@ describe('what reaches the browser', () => {
       const headers = fc
         .array(fc.tuple(name, fc.oneof(valueArbitrary, fc.string({ unit: 'binary' }))))
         .map((pairs) => pairs.flat());
-      property.holds(headers, fc.constantFrom(200, 204, 304, 500), (given, status) => {
+      thorough.holds(headers, fc.constantFrom(200, 204, 304, 500), (given, status) => {
         for (const [key, value] of pairsOf(response(given, status))) {
           expect(key).toMatch(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
           expect(key.toLowerCase()).not.toMatch(/^(?:set-cookie2?|access-control-.*|connection|transfer-encoding)$/);
@@ -401,7 +401,7 @@ describe('relativeLocation', () => {
         fc.webPath(),
         fc.stringMatching(/^[/\\.@:a-z?#%09]{0,20}$/).map((text) => `/${text}`),
       );
-      property.holds(origin, rest, (start, path) => {
+      thorough.holds(origin, rest, (start, path) => {
         const result = relativeLocation(start + path, UPSTREAM);
         expect(new URL(result, 'https://gateway.example').origin).toBe('https://gateway.example');
         expect(result).not.toContain('finvera.news');
@@ -411,7 +411,7 @@ describe('relativeLocation', () => {
   );
 
   test('never throws, and leaves foreign locations as they are', () => {
-    property.holds(fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl()), (location) => {
+    thorough.holds(fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl()), (location) => {
       expect(typeof relativeLocation(location, UPSTREAM)).toBe('string');
       if (!location.toLowerCase().includes('finvera')) expect(relativeLocation(location, UPSTREAM)).toBe(location);
     });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decidePath } from '../../../src/forwarding/path-decision.ts';
-import { PROPERTY_TIMEOUT_MS, property } from '../../support/properties.ts';
+import { PROPERTY_TIMEOUT_MS, thorough } from '../../support/properties.ts';
 
 const decided = (raw: string, query = '', decoded = raw) => ({ kind: 'path', path: { raw, query, decoded } });
 
@@ -127,7 +127,7 @@ describe('whatever the target is', () => {
   test(
     'nothing is thrown; a path that is decided has one meaning only, and is sent as it was given',
     () => {
-      property.holds(target, (given) => {
+      thorough.holds(target, (given) => {
         const decision = decidePath(given);
         if (decision.kind === 'path') expect(given).toBe(decision.path.raw + decision.path.query);
         if (decision.kind === 'absolute') {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createSessionCookie, readSessionCookie } from '../../../src/session/session-cookie.ts';
 import { newSessionId } from '../../../src/session/session-id.ts';
-import { PROPERTY_TIMEOUT_MS, property } from '../../support/properties.ts';
+import { PROPERTY_TIMEOUT_MS, thorough } from '../../support/properties.ts';
 
 const NAME = '__Host-finvera_session';
 const ID = newSessionId();
@@ -105,7 +105,7 @@ describe('readSessionCookie', () => {
   );
 
   test('never throws, whatever the lines hold', () => {
-    property.holds(fc.array(fc.string({ unit: 'binary' })), (rawHeaders) => {
+    thorough.holds(fc.array(fc.string({ unit: 'binary' })), (rawHeaders) => {
       expect(['absent', 'present', 'malformed']).toContain(readSessionCookie(rawHeaders, NAME).kind);
     });
   });
@@ -121,7 +121,7 @@ describe('readSessionCookie', () => {
             fc.shuffledSubarray(pairs, { minLength: pairs.length, maxLength: pairs.length }),
           ),
         );
-      property.holds(shuffled, ([pairs, others]) => {
+      thorough.holds(shuffled, ([pairs, others]) => {
         const expected = read(pairs.join('; '));
         expect(read(others.join('; '))).toEqual(expected);
         expect(read(...others)).toEqual(expected);
@@ -132,7 +132,7 @@ describe('readSessionCookie', () => {
 
   test('takes a value only from a cookie of exactly its name', () => {
     const name = fc.string({ unit: 'binary' }).filter((text) => !/[;=]/.test(text));
-    property.holds(name, (text) => {
+    thorough.holds(name, (text) => {
       const isOurs = text.replace(/^[ \t]+|[ \t]+$/g, '') === NAME;
       expect(read(`${text}=${ID}`).kind).toBe(isOurs ? 'present' : 'absent');
     });
