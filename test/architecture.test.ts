@@ -124,7 +124,7 @@ describe('packages stay in their place', () => {
 
 describe('globals stay in their place', () => {
   const ENV = 'only config/load.ts reads process.env';
-  const PROCESS = 'only main.ts and cli/ use process';
+  const PROCESS = 'only main.ts, cli/ and standard-output.ts use process';
   const TIME = 'only kernel/clock.ts reads the time of day';
 
   test.each([

@@ -5,6 +5,8 @@ import { createGateway, type Gateway } from '../gateway.ts';
 import { describeFindings, packageVersion, runCommand } from './run-command.ts';
 
 const FORCED_EXIT = 130;
+/** The reader of the log gets this long for the last lines. */
+const LAST_LINES_MS = 1_000;
 
 export async function startProcess(): Promise<void> {
   const { argv, stdout, stderr } = process;
@@ -77,18 +79,18 @@ function build(settings: Settings): Gateway | undefined {
 /** SIGTERM and SIGINT: not ready at once, a pause for the balancer, finish, exit 0. A second one: exit now. An uncaught error: exit 1. */
 function handleEnds(gateway: Gateway, delayMs: number, timeoutMs: number): void {
   let ending = false;
-  const exit = (code: number): never => {
-    gateway.log.flush();
+  const exit = async (code: number): Promise<never> => {
+    await gateway.log.finish(LAST_LINES_MS);
     process.exit(code);
   };
   const end = async (code: number, pauseMs: number) => {
-    if (ending) exit(code === 0 ? FORCED_EXIT : code);
+    if (ending) return exit(code === 0 ? FORCED_EXIT : code);
     ending = true;
     gateway.beginDrain();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     const isWhole = await gateway.close(timeoutMs);
     gateway.log.info({ event: 'stopped', outcome: isWhole ? 'finished' : 'cut' }, 'stopped');
-    exit(code);
+    return exit(code);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -6,7 +6,8 @@ import { type DestinationStream, type Level, pino } from 'pino';
 import type { LogLevel } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { inert, MAX_VALUE_CHARS } from './inert-text.ts';
-import { createLineCollector, type SonicBoom } from './line-collector.ts';
+import { createLineCollector } from './line-collector.ts';
+import { standardOutput } from './standard-output.ts';
 
 /** Every field a log line may hold. What is not here is dropped before the line is written. */
 const ALLOWED = new Set([
@@ -74,8 +75,8 @@ export interface Logger {
   requestLine(members: string): void;
   /** A line of the audit trail, whole and with its line break, at every level. */
   auditLine(line: string): void;
-  /** Writes what waits. Synchronous, for the end of the process. */
-  flush(): void;
+  /** Writes what waits, and waits for its reader up to a limit: for the end of the process. */
+  finish(limitMs: number): Promise<void>;
   /** True where a line of this level would be written. */
   isEnabled(level: Level): boolean;
 }
@@ -109,14 +110,13 @@ export function createLogger({ level, destination, pretty }: LoggerOptions): Log
     timestamp: () => `,"time":"${isoNow()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const collecting = destination || pretty ? undefined : createLineCollector(standardOutput());
+  const collecting = destination || pretty ? undefined : createLineCollector(standardOutput(), droppedLine);
   const output = destination ?? collecting ?? prettyOutput();
   const sink = pino(options, output);
-  const flush = () => collecting?.flush();
   const write = (name: Level) => (fields: LogFields, message: string) => {
     if (!sink.isLevelEnabled(name)) return;
     sink[name](allowedFields(fields), message);
-    flush();
+    collecting?.flush();
   };
   return {
     fatal: write('fatal'),
@@ -131,9 +131,9 @@ export function createLogger({ level, destination, pretty }: LoggerOptions): Log
     },
     auditLine(line) {
       output.write(line);
-      flush();
+      collecting?.flush();
     },
-    flush,
+    finish: async (limitMs) => collecting?.finish(limitMs),
     isEnabled: (name) => sink.isLevelEnabled(name),
   };
 }
@@ -151,16 +151,10 @@ function isoNow(): string {
   return lastText;
 }
 
-/** Where nobody reads standard output, lines are dropped before memory runs out. */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
-
 function prettyOutput(): DestinationStream {
   return pino.transport({ target: 'pino-pretty', options: { singleLine: true } });
 }
 
-function standardOutput(): SonicBoom {
-  const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES });
-  // A reader that went away must not end the gateway.
-  output.on('error', () => undefined);
-  return output;
+function droppedLine(count: number): string {
+  return `{"level":"warn","time":"${isoNow()}","event":"log_dropped","count":${count},"msg":"nobody read the log"}\n`;
 }

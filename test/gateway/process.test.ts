@@ -350,3 +350,45 @@ describe('an error that nobody caught', () => {
     expect(stdout).toContain('"error":"planted"');
   });
 });
+
+describe('a log that nobody reads', () => {
+  test.each([
+    ['whose reader has gone', `sed -u '/"event":"ready"/q'`],
+    ['whose reader has stopped', `{ sed -u '/"event":"ready"/q'; exec sleep 120; }`],
+  ])('%s delays neither an answer nor the end', async (_name, reader) => {
+    const gateway = `sh -c 'echo "pid $$" >&2; exec "${process.execPath}" src/main.ts'; echo "code $?" >&2`;
+    const child = spawn('sh', ['-c', `{ ${gateway}; } | ${reader}`], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH ?? '', ...(await settings()) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.on('data', (chunk) => {
+        said[name] += String(chunk);
+      });
+    }
+    try {
+      await until('it is ready', () => said.stdout.includes('"event":"ready"'), 30_000);
+      const url = /"address":"([^"]+)"/.exec(said.stdout)?.[1] ?? '';
+      const browser = createBrowser(url);
+      // More than a pipe holds, in lines that are collected and in one that is written at once: the login's.
+      for (let i = 0; i < 40; i += 1) {
+        const calls = Array.from({ length: 50 }, () => browser.fetch('/bff/nothing-here'));
+        await Promise.all(calls);
+      }
+      expect((await browser.login()).status).toBe(200);
+      expect((await browser.fetch(EVENT)).status).toBe(200);
+      process.kill(Number(/pid (\d+)/.exec(said.stderr)?.[1]), 'SIGTERM');
+      await until('it has ended', () => said.stderr.includes('code '), 15_000);
+      expect(said.stderr).toContain('code 0\n');
+    } finally {
+      try {
+        process.kill(-(child.pid ?? 0), 'SIGKILL');
+      } catch {
+        // All of them have ended.
+      }
+    }
+  });
+});

@@ -1,61 +1,92 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { createLineCollector } from '../../../src/observability/line-collector.ts';
+import { createLineCollector, MAX_UNREAD } from '../../../src/observability/line-collector.ts';
 
-function createOutput({ isClosed = false } = {}) {
-  const written: string[] = [];
-  let flushes = 0;
+function createOutput() {
+  const texts: string[] = [];
+  const waiters: (() => void)[] = [];
   return {
-    written,
-    flushes: () => flushes,
-    write(text: string) {
-      written.push(text);
-      return true;
+    texts,
+    writableLength: 0,
+    write(text: string, written?: () => void) {
+      if (text !== '') texts.push(text);
+      if (written) waiters.push(written);
     },
-    flushSync() {
-      flushes += 1;
-      if (isClosed) throw new Error('sonic boom is not ready yet');
+    read() {
+      for (const waiter of waiters.splice(0)) waiter();
     },
   };
 }
 
+const dropped = (count: number) => `${count} dropped\n`;
+
 describe('createLineCollector', () => {
   it('writes lines together and in order when the time is up', async () => {
     const output = createOutput();
-    const collector = createLineCollector(output);
+    const collector = createLineCollector(output, dropped);
     for (let i = 0; i < 100; i += 1) collector.write(`${i}\n`);
-    expect(output.written).toEqual([]);
+    expect(output.texts).toEqual([]);
     const deadline = performance.now() + 10_000;
-    while (output.written.length === 0 && performance.now() < deadline) await delay(20);
-    expect(output.written).toEqual([Array.from({ length: 100 }, (_, i) => `${i}\n`).join('')]);
+    while (output.texts.length === 0 && performance.now() < deadline) await delay(20);
+    expect(output.texts).toEqual([Array.from({ length: 100 }, (_, i) => `${i}\n`).join('')]);
   });
 
   it('writes at once what has become much, and nothing twice', () => {
     const output = createOutput();
-    const collector = createLineCollector(output);
+    const collector = createLineCollector(output, dropped);
     const line = `${'x'.repeat(1_023)}\n`;
     for (let i = 0; i < 64; i += 1) collector.write(line);
-    expect(output.written).toEqual([line.repeat(64)]);
+    expect(output.texts).toEqual([line.repeat(64)]);
     collector.flush();
-    expect(output.written).toHaveLength(1);
+    expect(output.texts).toHaveLength(1);
   });
 
   it('writes what waits when it is told to, before what comes later', () => {
     const output = createOutput();
-    const collector = createLineCollector(output);
+    const collector = createLineCollector(output, dropped);
     collector.write('first\n');
     collector.flush();
     collector.write('second\n');
     collector.flush();
-    expect(output.written).toEqual(['first\n', 'second\n']);
-    expect(output.flushes()).toBe(2);
+    expect(output.texts).toEqual(['first\n', 'second\n']);
   });
 
-  it('loses no line and throws nothing where the output is not open yet', () => {
-    const output = createOutput({ isClosed: true });
-    const collector = createLineCollector(output);
-    collector.write('line\n');
-    expect(() => collector.flush()).not.toThrow();
-    expect(output.written).toEqual(['line\n']);
+  it('drops lines while too much is unread, and says how many once there is room', () => {
+    const output = createOutput();
+    const collector = createLineCollector(output, dropped);
+    output.writableLength = MAX_UNREAD + 1;
+    collector.write('lost\n');
+    collector.write('lost\n');
+    collector.flush();
+    collector.write('lost\n');
+    collector.flush();
+    expect(output.texts).toEqual([]);
+    output.writableLength = 0;
+    collector.write('kept\n');
+    collector.flush();
+    collector.write('later\n');
+    collector.flush();
+    expect(output.texts).toEqual(['3 dropped\nkept\n', 'later\n']);
+  });
+
+  it('finishes when its last line is read', async () => {
+    const output = createOutput();
+    const collector = createLineCollector(output, dropped);
+    collector.write('last\n');
+    let isFinished = false;
+    const finished = collector.finish(60_000).then(() => {
+      isFinished = true;
+    });
+    expect(output.texts).toEqual(['last\n']);
+    await delay(10);
+    expect(isFinished).toBe(false);
+    output.read();
+    await finished;
+  });
+
+  it('finishes at its limit where nobody reads', async () => {
+    const collector = createLineCollector(createOutput(), dropped);
+    collector.write('last\n');
+    await collector.finish(20);
   });
 });
