@@ -3,8 +3,8 @@ import type { ListedSession, SessionAnswer } from './answers.ts';
 import { scope } from './browser-scope.ts';
 import { createEmitter } from './emitter.ts';
 import { GatewayError, invalidUse, isSignedOut } from './gateway-error.ts';
-import { createSend, readJson } from './send.ts';
-import { createSessionWatch, type SessionEventMap } from './session-watch.ts';
+import { createSend, expectDone, readJson } from './send.ts';
+import { createSessionWatch, SESSION_EVENTS, type SessionEventMap } from './session-watch.ts';
 import { type GatewayStream, openStream } from './stream.ts';
 
 export type { GatewaySession, GatewayUser, ListedSession, SessionAnswer } from './answers.ts';
@@ -52,7 +52,7 @@ const COOKIE_REFUSED =
  */
 export function createGatewayClient({ baseUrl }: { readonly baseUrl?: string } = {}): GatewayClient {
   const { origin, href } = readBase(baseUrl);
-  const emitter = createEmitter<SessionEventMap>();
+  const emitter = createEmitter<SessionEventMap>(SESSION_EVENTS);
   const send = createSend({ origin, href });
   const call = (path: string, init?: RequestInit) => send(origin + path, init);
   const ask = async () => await readJson<SessionAnswer>(await call('/bff/session?slide=false'));
@@ -87,7 +87,7 @@ export function createGatewayClient({ baseUrl }: { readonly baseUrl?: string } =
       return answer;
     },
     async logout() {
-      await call('/bff/logout', { method: 'POST' });
+      expectDone(await call('/bff/logout', { method: 'POST' }));
       watch.signedOut('logout');
     },
     async session() {
@@ -106,7 +106,7 @@ export function createGatewayClient({ baseUrl }: { readonly baseUrl?: string } =
     },
     async endSession(id) {
       if (!isText(id)) throw invalidUse('endSession needs the id of a session.');
-      await noticing(call(`/bff/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' }));
+      expectDone(await noticing(call(`/bff/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })));
       await watch.verify('ended_by_user');
     },
     fetch: (input, init) => noticing(send(input, init)),

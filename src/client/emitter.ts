@@ -1,18 +1,22 @@
 /** Listeners by the name of their event. A listener that throws keeps no other from being called. */
+import { invalidUse } from './gateway-error.ts';
 
 type Listener<T> = (value: T) => void;
 
 export interface Emitter<Events> {
-  /** @returns what takes the listener off again. */
+  /** @returns what takes the listener off again. @throws GatewayError `invalid_use` where it could never be called. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void;
   readonly isHeard: boolean;
 }
 
-export function createEmitter<Events>(): Emitter<Events> {
+/** @param names all there are: what is misspelt would wait for ever. */
+export function createEmitter<Events>(names: readonly (keyof Events)[]): Emitter<Events> {
   const all = new Set<{ readonly name: keyof Events; readonly listener: Listener<never> }>();
   return {
     on(name, listener) {
+      if (!names.includes(name) || typeof listener !== 'function')
+        throw invalidUse(`on needs a function and one of ${names.join(', ')}.`);
       const entry = { name, listener };
       all.add(entry);
       return () => void all.delete(entry);

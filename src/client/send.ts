@@ -50,7 +50,7 @@ async function sendOnce(
     response = await fetch(input, init);
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    throw new GatewayError('network_error', 0, 'The gateway cannot be reached.', { cause });
+    throw networkError(cause);
   }
   if (!response.ok && response.headers.get('content-type')?.startsWith('application/problem+json')) {
     const problem = await readProblem(response.clone());
@@ -96,12 +96,22 @@ function rest(ms: number, signal: AbortSignal | null | undefined): Promise<void>
 
 /** The JSON of one of the gateway's own answers; a captive portal's page is none. */
 export async function readJson<T>(response: Response): Promise<T> {
+  if (!response.ok) throw unexpectedAnswer(response);
   try {
-    if (!response.ok) throw new TypeError(`status ${response.status}`);
     return (await response.json()) as T;
   } catch (cause) {
-    throw new GatewayError('unexpected_answer', response.status, 'Something else than the gateway answered.', {
-      cause,
-    });
+    if (Object(cause).name === 'SyntaxError') throw unexpectedAnswer(response, cause);
+    throw networkError(cause);
   }
 }
+
+/** Such a page must not be taken for the end of a session either. */
+export function expectDone(response: Response): void {
+  if (response.status !== 204) throw unexpectedAnswer(response);
+}
+
+const networkError = (cause: unknown) =>
+  new GatewayError('network_error', 0, 'The gateway cannot be reached.', { cause });
+
+const unexpectedAnswer = ({ status }: Response, cause?: unknown) =>
+  new GatewayError('unexpected_answer', status, 'Something else than the gateway answered.', { cause });

@@ -15,9 +15,14 @@ export interface SessionEventMap {
   signedOut: string;
   /** The gateway has renewed Finvera's token. */
   refreshed: undefined;
-  /** The session ends in two minutes, unless the user does something. */
-  expiring: undefined;
+  /**
+   * The session ends in two minutes: for want of activity (`idle`), which `session()` puts off, or because it has lasted
+   * as long as one may (`absolute`).
+   */
+  expiring: 'idle' | 'absolute';
 }
+
+export const SESSION_EVENTS = ['signedIn', 'signedOut', 'refreshed', 'expiring'] as const;
 
 export interface SessionWatch {
   /** @param isNew whether to tell listeners and the other tabs even if somebody was logged in before. */
@@ -41,7 +46,8 @@ export interface SessionWatchParts {
 type News =
   | { readonly type: 'signedIn'; readonly answer: SessionAnswer }
   | { readonly type: 'signedOut'; readonly reason: string }
-  | { readonly type: 'refreshed' | 'expiring' };
+  | { readonly type: 'refreshed' }
+  | { readonly type: 'expiring'; readonly reason: SessionEventMap['expiring'] };
 
 const CLOSED = 2;
 /** A tab that is looked at again after this long asks anew. */
@@ -66,7 +72,8 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   const hear = (news: News) => {
     if (news.type === 'signedIn') enter(news.answer, true);
     else if (news.type === 'signedOut') leave(news.reason);
-    else emitter.emit(news.type, undefined);
+    else if (news.type === 'expiring') emitter.emit('expiring', news.reason);
+    else if (news.type === 'refreshed') emitter.emit('refreshed', undefined);
   };
   const enter = (answer: SessionAnswer, isNew: boolean): boolean => {
     const isNews = isNew || state === 'out';
@@ -81,7 +88,9 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
     // Nobody had been here: that is no news.
     const isNews = state === 'in' || reason !== 'session_required';
     state = 'out';
+    lastAnswerAt = performance.now();
     rest();
+    follow();
     if (!isNews) return false;
     emitter.emit('signedOut', reason);
     return true;
@@ -109,12 +118,11 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   };
 
   const onEvent = (text: string) => {
-    const { type, reason } = JSON.parse(text) as { type: string; reason?: string };
+    const news = JSON.parse(text) as Exclude<News, { type: `signed${string}` }> | { type: 'ended'; reason?: string };
     // Not taken at its word: the session that ended may be one that another tab's login has replaced.
-    if (type === 'ended') return void verify(reason);
-    if (type !== 'refreshed' && type !== 'expiring') return;
-    hear({ type });
-    tell({ type });
+    if (news.type === 'ended') return void verify(news.reason);
+    hear(news);
+    tell(news);
   };
 
   /** One event connection after the other, until the signal. */
@@ -147,19 +155,22 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   const follow = () => {
     if (!emitter.isHeard) return;
     open();
-    if (state !== 'in') return;
+    if (state === 'unknown') return;
     if (stopPageEvents.length === 0) {
       stopPageEvents.push(
         onPageEvent(scope.document, 'visibilitychange', () => {
           const isStale = performance.now() - lastAnswerAt > STALE_MS;
-          if (state === 'in' && isStale && scope.document?.visibilityState === 'visible') void verify();
+          if (isStale && scope.document?.visibilityState === 'visible') void verify();
         }),
-        // A page put aside for the back button must not keep the lock.
+        // A page put aside for the back button must not keep the lock, and must not show what has ended meanwhile.
         onPageEvent(scope, 'pagehide', rest),
-        onPageEvent(scope, 'pageshow', follow),
+        onPageEvent(scope, 'pageshow', () => {
+          follow();
+          void verify();
+        }),
       );
     }
-    if (watching || !scope.EventSource) return;
+    if (state === 'out' || watching || !scope.EventSource) return;
     watching = new AbortController();
     const { signal } = watching;
     const locks = scope.navigator?.locks;

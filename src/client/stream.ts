@@ -1,5 +1,6 @@
 /** Finvera's stream through the gateway: a WebSocket that comes back by itself, with its subscriptions, until the session ends. */
 import { createEmitter } from './emitter.ts';
+import { invalidUse } from './gateway-error.ts';
 import { createPauses } from './pauses.ts';
 
 export type StreamState = 'connecting' | 'open' | 'waiting' | 'closed';
@@ -40,7 +41,7 @@ const STEADY_MS = 5_000;
  * The gateway keeps the connection itself.
  */
 export function openStream({ url, verify }: StreamParts): GatewayStream {
-  const { on, emit } = createEmitter<StreamEventMap>();
+  const { on, emit } = createEmitter<StreamEventMap>(['message', 'state', 'closed']);
   const subscriptions = new Map<string, { action: 'subscribe'; symbol: string; type?: string }>();
   const ending = new AbortController();
   const pauses = createPauses(ending.signal);
@@ -104,6 +105,7 @@ export function openStream({ url, verify }: StreamParts): GatewayStream {
     },
     on,
     subscribe(symbol, { type } = {}) {
+      if (typeof symbol !== 'string' || symbol === '') throw invalidUse('subscribe needs a symbol, such as AAPL or *.');
       const message = { action: 'subscribe' as const, symbol, ...(type ? { type } : {}) };
       subscriptions.set(`${type ?? ''} ${symbol}`, message);
       send(message);

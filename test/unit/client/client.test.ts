@@ -218,6 +218,15 @@ describe('the end of a session', () => {
   });
 });
 
+describe('a listener', () => {
+  test('for what never happens, and one that is none, is refused at once', () => {
+    const client = openTab();
+    const sentence = 'on needs a function and one of signedIn, signedOut, refreshed, expiring.';
+    expect(() => client.on('signedUp' as never, () => undefined)).toThrow(sentence);
+    expect(() => client.on('signedOut', undefined as never)).toThrow(GatewayError);
+  });
+});
+
 test.each(['not a url', 'https://api.example.com/path', 'https://api.example.com/?q', 'ftp://api.example.com'])(
   'a base address like %s is refused at once',
   (baseUrl) => expect(() => createGatewayClient({ baseUrl })).toThrow(/baseUrl must be an origin/),

@@ -27,7 +27,7 @@ function openTab(): { client: GatewayClient; heard: string[] } {
   client.on('signedIn', () => heard.push('signedIn'));
   client.on('signedOut', (reason) => heard.push(`signedOut ${reason}`));
   client.on('refreshed', () => heard.push('refreshed'));
-  client.on('expiring', () => heard.push('expiring'));
+  client.on('expiring', (reason) => heard.push(`expiring ${reason}`));
   return { client, heard };
 }
 
@@ -49,10 +49,11 @@ describe('the event connection', () => {
     await login(tabs[0]?.client as GatewayClient);
     await until('connected', () => bff.events.size > 0, within);
     bff.tell({ type: 'refreshed' });
-    bff.tell({ type: 'expiring' });
+    bff.tell({ type: 'something new' });
+    bff.tell({ type: 'expiring', reason: 'idle' });
     for (const { heard } of tabs) {
-      await until('heard', () => heard.includes('expiring'), within);
-      expect(heard).toEqual(['signedIn', 'refreshed', 'expiring']);
+      await until('heard', () => heard.includes('expiring idle'), within);
+      expect(heard).toEqual(['signedIn', 'refreshed', 'expiring idle']);
     }
     expect(bff.events.size).toBe(1);
   });
@@ -133,6 +134,66 @@ describe('the event connection', () => {
   });
 });
 
+describe('a page that comes back', () => {
+  /** What a browser tells a page, for as long as the work runs. */
+  async function withPageEvents(work: (tell: (type: string) => void) => Promise<void>): Promise<void> {
+    const target = new EventTarget();
+    const page = {
+      addEventListener: target.addEventListener.bind(target),
+      removeEventListener: target.removeEventListener.bind(target),
+      document: Object.assign(target, { visibilityState: 'visible' }),
+    };
+    for (const [name, value] of Object.entries(page))
+      Object.defineProperty(globalThis, name, { value, configurable: true });
+    try {
+      await work((type) => target.dispatchEvent(new Event(type)));
+    } finally {
+      for (const name of Object.keys(page)) Reflect.deleteProperty(globalThis, name);
+    }
+  }
+
+  test('by the back button asks whether the session still is, and shows nothing of one that has ended', () =>
+    withPageEvents(async (tell) => {
+      const { client, heard } = openTab();
+      await login(client);
+      await connected();
+      tell('pagehide');
+      await until('put aside', () => bff.events.size === 0, within);
+      bff.isSignedIn = false;
+      tell('pageshow');
+      await until('heard', () => heard.includes('signedOut session_expired'), within);
+    }));
+
+  test('finds its connection again where the session goes on', () =>
+    withPageEvents(async (tell) => {
+      const { client, heard } = openTab();
+      await login(client);
+      await connected();
+      tell('pagehide');
+      await until('put aside', () => bff.events.size === 0, within);
+      tell('pageshow');
+      await connected(1, 4);
+      expect(heard).toEqual(['signedIn']);
+    }));
+
+  test('asks anew when it is looked at after a while, also where nobody had been logged in', () =>
+    withPageEvents(async (tell) => {
+      const { client, heard } = openTab();
+      expect(await client.session()).toBeUndefined();
+      tell('visibilitychange');
+      bff.isSignedIn = true;
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 31_000;
+      try {
+        tell('visibilitychange');
+        await until('heard', () => heard.includes('signedIn'), within);
+      } finally {
+        performance.now = now;
+      }
+      expect(bff.requests.filter((line) => line.includes('slide=false')).length).toBeLessThanOrEqual(2);
+    }));
+});
+
 describe('the stream', () => {
   async function openStream() {
     const { client, heard } = openTab();
@@ -197,6 +258,13 @@ describe('the stream', () => {
     expect(ends).toEqual([{ code: 4401, reason: '' }]);
   });
 
+  test('takes no subscription without a symbol', async () => {
+    const { stream } = await openStream();
+    expect(() => stream.subscribe('')).toThrow('subscribe needs a symbol, such as AAPL or *.');
+    expect(() => stream.subscribe(undefined as never)).toThrow(expect.objectContaining({ code: 'invalid_use' }));
+    expect(bff.heard).toEqual([]);
+  });
+
   test('ends where the page closes it, and stays so', async () => {
     const { stream, ends } = await openStream();
     stream.close();
@@ -241,7 +309,11 @@ test('a page that answers instead of the gateway is an unexpected answer', async
     res.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>Sign in to the hotel</h1>');
     return true;
   };
-  await expect(client.session()).rejects.toMatchObject({ code: 'unexpected_answer', status: 200 });
+  const expected = { code: 'unexpected_answer', status: 200 };
+  await expect(client.session()).rejects.toMatchObject(expected);
+  // Above all, it is no logout.
+  await expect(client.logout()).rejects.toMatchObject(expected);
+  await expect(client.endSession('s1')).rejects.toMatchObject(expected);
 });
 
 test('a listener that throws keeps no other from hearing', async () => {
@@ -270,4 +342,14 @@ test('a listener that throws keeps no other from hearing', async () => {
   } finally {
     globalThis.queueMicrotask = original;
   }
+});
+
+test('an answer that breaks off is a loss of the network, not an unexpected answer', async () => {
+  const { client } = openTab();
+  bff.answer = (_req, res) => {
+    res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '100' });
+    res.write('{"user":', () => res.destroy());
+    return true;
+  };
+  await expect(client.session()).rejects.toMatchObject({ code: 'network_error', status: 0 });
 });
