@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { buildSync } from 'esbuild';
 import { createSimulator } from '../../simulator/simulator.ts';
 import { ensureBuilt } from '../support/built-gateway.ts';
 import { json } from '../support/http-client.ts';
@@ -91,8 +92,44 @@ test('does the main job in an empty folder, as the command finvera-gateway', asy
 
 /** A front end's own program: no types of Node's, those of the browser, and a bundler. */
 const PAGE = `
-import { createGatewayClient, GatewayError, type SessionAnswer } from 'finvera-gateway/client';
+import {
+  createGatewayClient, GatewayError,
+  type ClientErrorCode, type GatewayErrorCode, type GatewayStream, type ListedSession, type ServerErrorCode,
+  type SessionAnswer, type SessionEventMap, type StreamEventMap, type StreamState,
+} from 'finvera-gateway/client';
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Same<A, B>): void => undefined;
+
 const gateway = createGatewayClient({ baseUrl: 'https://app.example.com' });
+same<ReturnType<typeof gateway.login>, Promise<SessionAnswer>>(true);
+same<ReturnType<typeof gateway.session>, Promise<SessionAnswer | undefined>>(true);
+same<ReturnType<typeof gateway.sessions>, Promise<readonly ListedSession[]>>(true);
+same<ReturnType<typeof gateway.logout>, Promise<void>>(true);
+same<ReturnType<typeof gateway.endSession>, Promise<void>>(true);
+same<ReturnType<typeof gateway.stream>, GatewayStream>(true);
+// In place of the global one: whoever takes a fetch takes this.
+const replaced: typeof fetch = gateway.fetch;
+same<SessionEventMap, { signedIn: SessionAnswer; signedOut: string; refreshed: undefined; expiring: 'idle' | 'absolute' }>(true);
+same<StreamEventMap['state'], StreamState>(true);
+same<StreamState, 'connecting' | 'open' | 'waiting' | 'closed'>(true);
+same<GatewayErrorCode, ServerErrorCode | ClientErrorCode>(true);
+same<ClientErrorCode, 'invalid_use' | 'network_error' | 'cookie_refused' | 'unexpected_answer'>(true);
+same<GatewayError['requestId'], string | undefined>(true);
+// A test of types that could not fail would be none.
+// @ts-expect-error these are not the same
+same<string, string | undefined>(true);
+
+// @ts-expect-error there is no such option
+createGatewayClient({ baseURL: 'https://app.example.com' });
+// @ts-expect-error what is listed is not the page's to change
+void gateway.sessions().then(([session]) => { if (session) session.current = true; });
+// @ts-expect-error nobody gets a token from it
+void gateway.session().then((answer) => answer?.session.access_token);
+// @ts-expect-error a stream's query is text
+gateway.stream({ query: { limit: 5 } });
+// @ts-expect-error an error is not changed
+export const change = (error: GatewayError) => { error.code = 'not_found'; };
+
 export async function start(): Promise<SessionAnswer | undefined> {
   const stop: () => void = gateway.on('signedOut', (reason: string) => console.log(reason));
   gateway.on('signedIn', ({ user }) => console.log(user.licensing_tier_id.toUpperCase()));
@@ -107,7 +144,7 @@ export async function start(): Promise<SessionAnswer | undefined> {
   try {
     return await gateway.session();
   } catch (error) {
-    if (error instanceof GatewayError && error.code === 'login_rejected') console.log(error.requestId?.length, response.ok);
+    if (error instanceof GatewayError && error.code === 'login_rejected') console.log(error.requestId?.length, response.ok, replaced);
     // @ts-expect-error there is no such code
     if (error instanceof GatewayError && error.code === 'login_refused') return undefined;
     throw error;
@@ -127,38 +164,65 @@ server.on('upgrade', (req, socket, head) => gateway.upgrade(req, socket, head) |
 export const problems = (error: unknown): readonly string[] => (error instanceof SettingsError ? error.problems : [String(wrong)]);
 `;
 
-test.each([
-  [
-    'a page that a bundler makes',
-    PAGE,
-    { lib: ['ES2022', 'DOM'], types: [], module: 'ESNext', moduleResolution: 'bundler' },
-  ],
-  [
-    'a server',
-    SERVER,
-    {
-      lib: ['ES2024'],
-      types: ['node'],
-      typeRoots: [join(ROOT, 'node_modules/@types')],
-      module: 'NodeNext',
-      moduleResolution: 'NodeNext',
-    },
-  ],
-])('has types that %s compiles with, strictly', (name, source, options) => {
+test('has types that a page compiles with, strictly, and so does the React hook of the examples', () => {
+  const example = (name: string) => readFileSync(join(ROOT, 'examples/react-hook', name), 'utf8');
+  const component = /```tsx\n([\s\S]*?)```/.exec(example('README.md'))?.[1] ?? '';
+  linkModule(join(folder, 'node_modules'), '@types/react');
+  linkModule(join(folder, 'node_modules'), 'csstype');
+  const files = {
+    'page.ts': PAGE,
+    'use-session.ts': example('use-session.ts'),
+    'account.tsx': `import { askWhoIsThere, gateway, useSession } from './use-session.js';
+declare function LoginForm(props: { onSubmit: (email: string, password: string) => void }): React.JSX.Element;
+${component}
+export { Account };`,
+  };
+  const options = { lib: ['ES2022', 'DOM'], types: ['react'], module: 'ESNext', moduleResolution: 'bundler' };
+  expect(compile(files, { ...options, jsx: 'preserve' })).toBe('');
+});
+
+test('has types that a server compiles with, strictly', () => {
+  linkModule(join(folder, 'node_modules'), '@types/node');
+  linkModule(join(folder, 'node_modules'), 'undici-types');
+  const options = { lib: ['ES2024'], types: ['node'], module: 'NodeNext', moduleResolution: 'NodeNext' };
+  // The declarations of Node and of other packages are not ours to check.
+  expect(compile({ 'server.ts': SERVER }, { ...options, skipLibCheck: true })).toBe('');
+});
+
+/** @returns what the compiler has to say. */
+function compile(files: Readonly<Record<string, string>>, options: object): string {
   const own = mkdtempSync(join(folder, 'program-'));
-  writeFileSync(join(own, 'program.ts'), source);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(own, name), text);
   writeFileSync(join(own, 'package.json'), '{"type":"module"}');
   const compilerOptions = {
     strict: true,
     noEmit: true,
     exactOptionalPropertyTypes: true,
-    skipLibCheck: name === 'a server',
+    skipLibCheck: false,
     target: 'ES2022',
     ...options,
   };
-  writeFileSync(join(own, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
-  const { stdout } = run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', own], own);
-  expect(stdout).toBe('');
+  writeFileSync(join(own, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(files) }));
+  return run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', own], own).stdout;
+}
+
+test('what a page does not use of the client is not in its bundle', () => {
+  const sizeOf = (source: string) => {
+    const { outputFiles } = buildSync({
+      stdin: { contents: source, resolveDir: folder },
+      bundle: true,
+      write: false,
+      format: 'esm',
+      minify: true,
+      logLevel: 'error',
+    });
+    return outputFiles[0]?.text.length ?? 0;
+  };
+  const whole = sizeOf("import { createGatewayClient } from 'finvera-gateway/client'; createGatewayClient();");
+  const error = sizeOf("import { GatewayError } from 'finvera-gateway/client'; console.log(GatewayError);");
+  expect(whole).toBeGreaterThan(3_000);
+  expect(error).toBeLessThan(600);
+  expect(sizeOf("import 'finvera-gateway/client';")).toBe(0);
 });
 
 test('the client of the package is the one that is served, before it is made small', async () => {
