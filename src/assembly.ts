@@ -30,6 +30,7 @@ import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
 import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
 import { createBffRoutes } from './routes/bff.ts';
 import { createCachedForward } from './routes/cached-forward.ts';
+import { createEventsRoute } from './routes/events.ts';
 import { createFinveraRoutes } from './routes/finvera-paths.ts';
 import { createForward, type Forward } from './routes/forwarded.ts';
 import { createHealth } from './routes/health.ts';
@@ -45,6 +46,7 @@ import { createSessions, type SessionObserver } from './session/sessions.ts';
 import { createTokenSeal, type TokenSeal } from './session/token-seal.ts';
 import { createBrowserSide } from './streams/browser-side.ts';
 import { codeLabel } from './streams/close-codes.ts';
+import { createSessionEvents } from './streams/session-events.ts';
 import { createSessionWatch } from './streams/session-watch.ts';
 import { createStreamHub } from './streams/stream-hub.ts';
 import { createStreams } from './streams/streams.ts';
@@ -125,8 +127,10 @@ export function assemble(parts: AssemblyParts) {
     },
     maxPerSession: settings.streams.maxPerSession,
   });
+  const events = createSessionEvents({ watch, maxPerSession: settings.streams.maxPerSession });
   metrics.onScrape(() => {
     metrics.openStreams.set({ kind: 'streams' }, streams.size);
+    metrics.openStreams.set({ kind: 'events' }, events.size);
     metrics.watchedSessions.set(watch.size);
   });
   const hub = createHub(settings, log, metrics);
@@ -165,7 +169,15 @@ export function assemble(parts: AssemblyParts) {
     settings,
     cookie,
     routeTable: createRouteTable(settings.routes),
-    bff: createBffRoutes({ ...sessionParts, login, sessions, clock, times, isProduction: settings.production }),
+    bff: createBffRoutes({
+      ...sessionParts,
+      login,
+      events: createEventsRoute({ authenticate, events }),
+      sessions,
+      clock,
+      times,
+      isProduction: settings.production,
+    }),
     finveraPaths: createFinveraRoutes({ ...sessionParts, login, forwardValidate, clock }),
     stream: createStreamRoute({
       ...sessionParts,
@@ -185,7 +197,7 @@ export function assemble(parts: AssemblyParts) {
     audit,
     logRequest: createRequestLog(log, metrics),
   });
-  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch, answers };
+  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers };
 }
 
 /** One upstream connection for all browsers, and only ever with the server's own key. */

@@ -69,7 +69,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings);
-  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, watch, answers } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers } = assemble({
     settings,
     clock,
     log,
@@ -111,6 +111,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
       closing ??= (async () => {
         const deadline = performance.now() + limitMs;
         keysFile.stop();
+        events.close();
         const [isServed, areStreamsClosed] = await Promise.all([closeServer(server, limitMs), streams.close(limitMs)]);
         hub?.close();
         watch.close();

@@ -1,5 +1,5 @@
 /** The gateway's own endpoints below `/bff/` (contract §4). */
-import { type Request, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { type Authenticate, clearSessionCookie } from '../guards/authenticate.ts';
 import { contextOf, requesterOf } from '../guards/request-context.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -20,6 +20,7 @@ import { exceptSchema, sessionBody, sessionsBody, sessionTimesBody } from './ses
 
 export interface BffParts {
   readonly login: Login;
+  readonly events: RequestHandler;
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
   readonly coordinator: RefreshCoordinator;
@@ -31,7 +32,7 @@ export interface BffParts {
 }
 
 export function createBffRoutes(parts: BffParts): Router {
-  const { login, authenticate, sessions, coordinator, cookie, clock, times } = parts;
+  const { login, events, authenticate, sessions, coordinator, cookie, clock, times } = parts;
   const router = Router({ caseSensitive: true, strict: true });
 
   router.route('/bff/login').post(async (req, res) => {
@@ -89,6 +90,7 @@ export function createBffRoutes(parts: BffParts): Router {
     sendEmpty(res, 204);
   });
 
+  router.route('/bff/events').get(events);
   router.route('/bff/client.js').get(serveClientModule());
   const description = openApiDocument(cookie.name);
   router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, description));
@@ -111,6 +113,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   '/bff/logout': ['POST'],
   '/bff/sessions': ['GET', 'HEAD', 'DELETE'],
   '/bff/sessions/:id': ['DELETE'],
+  '/bff/events': ['GET', 'HEAD'],
   '/bff/client.js': ['GET', 'HEAD'],
   '/bff/openapi.json': ['GET', 'HEAD'],
 };

@@ -196,6 +196,28 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/bff/events',
+    id: 'events',
+    summary: 'What becomes of the session, as server-sent events',
+    needsSession: true,
+    parameters: [
+      {
+        name: 'Last-Event-ID',
+        in: 'header',
+        description: 'The version of the session that is known: `refreshed` comes at once where there is a later one.',
+        schema: z.string(),
+      },
+    ],
+    success: {
+      status: 200,
+      description:
+        'Events named `session`: `{"type":"refreshed"|"expiring"|"ended","reason"?}`, the id being the version. A comment every 15 s. It ends after `ended`.',
+      content: { type: 'text/event-stream', schema: z.string() },
+    },
+    errors: [...SESSION_ERRORS, 'too_many_streams'],
+  },
+  {
+    method: 'get',
     path: '/bff/client.js',
     id: 'clientModule',
     summary: 'The browser client, an ES module',

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { closeEventClients, openEvents } from '../support/event-client.ts';
 import { type CallOptions, call, json, type Reply } from '../support/http-client.ts';
 import { freePort } from '../support/redis-server.ts';
-import { closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { until } from '../support/until.ts';
 
 interface Described {
   readonly operationId: string;
@@ -70,7 +72,7 @@ function expectDescribed({ operationId, responses }: Described, reply: Reply): v
   else if (responses[reply.status] !== undefined) {
     const schema = response?.content?.[type]?.schema;
     expect({ operationId, status: reply.status, type, schema }).toMatchObject({ schema: expect.anything() });
-    const body: unknown = type === 'text/javascript' ? reply.text : JSON.parse(reply.text);
+    const body: unknown = ['text/javascript', 'text/event-stream'].includes(type) ? reply.text : JSON.parse(reply.text);
     // The reference to the problem's schema is one into the document.
     const whole = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"document#/'));
     const isValid = ajv.validate(whole, body);
@@ -100,6 +102,12 @@ const isLogin = ({ requestBody }: Described) => requestBody !== undefined;
 const all = () => true;
 const isGuarded = ({ operationId }: Described) => !['live', 'ready', 'health'].includes(operationId);
 
+/** Events last as long as their session. */
+async function endOnceListening(browser: Browser): Promise<void> {
+  await until('listening', async () => (await gateway.metrics()).includes('open_streams{kind="events"} 1'));
+  await browser.fetch('/bff/logout', { method: 'POST' });
+}
+
 describe('the description', () => {
   test('is OpenAPI 3.1 and names each call once', () => {
     expect(document.openapi).toBe('3.1.0');
@@ -113,7 +121,9 @@ describe('the description', () => {
       const browser = gateway.browser();
       if (needsSession(described)) await browser.login();
       const [own] = path.includes('{id}') ? json(await browser.fetch('/bff/sessions')).sessions : [];
-      const reply = await browser.fetch(pathOf(path, own?.id), { method, ...inputOf(described) });
+      const answer = browser.fetch(pathOf(path, own?.id), { method, ...inputOf(described) });
+      if (described.operationId === 'events') await endOnceListening(browser);
+      const reply = await answer;
       expect({ path, status: reply.status }).toEqual({
         path,
         status: method === 'POST' || method === 'GET' ? expect.any(Number) : 204,
@@ -173,6 +183,17 @@ describe('the description', () => {
     const { delete: end } = document.paths['/bff/sessions/{id}'] ?? {};
     expectDescribed(end as Described, await browser.fetch('/bff/sessions/none', { method: 'DELETE' }));
     expect(seen).toContain('endSession 404');
+  });
+
+  test('has what one listener too many is answered', async () => {
+    const browser = gateway.browser();
+    await browser.login();
+    const { maxPerSession } = gateway.settings.streams;
+    await Promise.all(Array.from({ length: maxPerSession }, () => openEvents(gateway.url, browser.cookie)));
+    const { get } = document.paths['/bff/events'] ?? {};
+    expectDescribed(get as Described, await browser.fetch('/bff/events'));
+    closeEventClients();
+    expect(seen).toContain('events 429');
   });
 
   test('has every refusal of a login', async () => {
