@@ -1,18 +1,37 @@
-/** What the tests need of the system: a Redis server and a browser. Installs what is missing where Debian's or Ubuntu's package manager may be used, else says what to install. */
+/** What the tests need of the system: a Redis server, a browser and nginx. Installs what is missing where Debian's or Ubuntu's package manager may be used, else says what to install. */
 import { getuid } from 'node:process';
 import { type Ended, runProgram } from './run-program.ts';
 
 interface SystemPart {
   /** Commands any of which will do. */
   readonly commands: readonly string[];
+  /** What makes them say their version and end with 0. */
+  readonly versionFlag: string;
   /** Its name in Debian. */
   readonly debianPackage: string;
   readonly neededFor: string;
 }
 
 const PARTS: readonly SystemPart[] = [
-  { commands: ['redis-server'], debianPackage: 'redis-server', neededFor: 'the tests of sessions in Redis' },
-  { commands: ['chromium', 'chromium-browser'], debianPackage: 'chromium', neededFor: 'the tests in a browser' },
+  {
+    commands: ['redis-server'],
+    versionFlag: '--version',
+    debianPackage: 'redis-server',
+    neededFor: 'the tests of sessions in Redis',
+  },
+  {
+    commands: ['chromium', 'chromium-browser'],
+    versionFlag: '--version',
+    debianPackage: 'chromium',
+    neededFor: 'the tests in a browser',
+  },
+  {
+    // Debian keeps it where only root's PATH leads.
+    commands: ['nginx', '/usr/sbin/nginx'],
+    versionFlag: '-v',
+    debianPackage: 'nginx',
+    neededFor: 'the test of the gateway behind nginx',
+  },
 ];
 
 /** The exit code is 0 where nothing is missing any more. */
@@ -36,8 +55,8 @@ async function missingParts(): Promise<SystemPart[]> {
 }
 
 /** Runs it, rather than looking for a file: some distributions ship a command that only says where to get the real one. */
-async function isThere({ commands }: SystemPart): Promise<boolean> {
-  const ends = await Promise.all(commands.map((command) => runProgram(command, ['--version'])));
+async function isThere({ commands, versionFlag }: SystemPart): Promise<boolean> {
+  const ends = await Promise.all(commands.map((command) => runProgram(command, [versionFlag])));
   return ends.some(({ code }) => code === 0);
 }
 
