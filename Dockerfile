@@ -33,9 +33,18 @@ CMD ["node", "simulator/main.ts", "--host", "0.0.0.0", "--port", "4000"]
 
 # Last, so that a build without a target makes it.
 FROM base AS gateway
+# Told by who builds: `docker build --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(date -u +%FT%TZ)"`.
+# The version is package.json's.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=unknown
 LABEL org.opencontainers.image.title="finvera-gateway" \
   org.opencontainers.image.description="Backend-for-Frontend gateway for the Finvera API" \
-  org.opencontainers.image.licenses="MIT"
+  org.opencontainers.image.licenses="MIT" \
+  org.opencontainers.image.version="$VERSION" \
+  org.opencontainers.image.revision="$REVISION" \
+  org.opencontainers.image.created="$CREATED" \
+  org.opencontainers.image.base.name="docker.io/library/node:24.21.0-bookworm-slim"
 # Turns the checks for production on: PUBLIC_URL, SESSION_KEYS and REDIS_URL are then required.
 ENV NODE_ENV=production
 COPY --from=dependencies /app/node_modules node_modules

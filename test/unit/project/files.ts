@@ -10,10 +10,11 @@ export function readProjectFile(path: string): string {
 }
 
 export function readYaml(path: string): unknown {
-  return parse(readProjectFile(path));
+  return parse(readProjectFile(path), { merge: true });
 }
 
 export interface PackageFile {
+  readonly version: string;
   readonly scripts: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
   readonly devDependencies: Readonly<Record<string, string>>;

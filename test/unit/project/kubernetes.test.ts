@@ -7,7 +7,7 @@ import { parseAllDocuments } from 'yaml';
 import { loadSettings } from '../../../src/config/load.ts';
 import { definitionOf } from '../../../src/config/schema.ts';
 import { type Manifest, schemaFaults, unknownFields } from '../../support/kubernetes-schemas.ts';
-import { ROOT, readProjectFile, readYaml } from './files.ts';
+import { ROOT, readPackage, readProjectFile, readYaml } from './files.ts';
 
 const FOLDER = 'deploy/kubernetes/';
 const FILES = readdirSync(ROOT + FOLDER).filter((name) => name !== 'kustomization.yaml');
@@ -186,7 +186,7 @@ describe('what belongs to the pod', () => {
   });
 
   test('has the version of the package', () => {
-    const { version } = JSON.parse(readProjectFile('package.json')) as { version: string };
+    const { version } = readPackage();
     expect(kustomization.images).toEqual([expect.objectContaining({ name: container.image, newTag: version })]);
   });
 });
