@@ -31,6 +31,7 @@ const STEPS: readonly Step[] = [
   step('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
   step('unused code', 'node_modules/knip/bin/knip.js'),
   step('docs in sync', '.ci/docs.ts', '--check'),
+  step('licences of what runs in production', '.ci/licences.ts'),
   step('benchmark, contenders correct', 'bench/main.ts', '--smoke'),
   { heading: 'tests with coverage', run: runTests },
 ];
