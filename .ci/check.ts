@@ -27,6 +27,7 @@ interface Step {
 const STEPS: readonly Step[] = [
   { heading: 'system parts', run: async () => oneCheck(await provideSystemParts()) },
   step('build', '.ci/build.ts'),
+  step('dashboard, from its lock file', '.ci/build-dashboard.ts'),
   step('format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '.'),
   step('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
   step('unused code', 'node_modules/knip/bin/knip.js'),

@@ -57,7 +57,7 @@ async function freePort(port: number, variable: string): Promise<number> {
   return port;
 }
 
-async function anyFreePort(taken: ReadonlyMap<number, string>): Promise<number> {
+export async function anyFreePort(taken: ReadonlyMap<number, string> = new Map()): Promise<number> {
   for (;;) {
     const port = await new Promise<number>((resolve, reject) => {
       const server = createServer();

@@ -1,15 +1,17 @@
-// The demo of `npm run demo`: a simulated Finvera, the gateway in front of it, and a page that uses both. Needs dist/.
+// The demo of `npm run demo`: a simulated Finvera, the gateway in front of it, and a page that uses both, or (`--dashboard`) a whole application. Needs dist/.
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { type Dashboard, isControlCall, startDashboard } from './dashboard.ts';
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts';
+import { type LogLine, logSentence } from './log-sentence.ts';
 import { CannotStart, type DemoPorts, findPorts } from './ports.ts';
 
 /** Short, so that a visitor sees tokens being renewed. Finvera's live an hour. */
 const ACCESS_TOKEN_LIFE_S = 120;
 const PARENT_CHECK_MS = 500;
 
-const running: { simulator?: Simulator; gateway?: GatewayProcess } = {};
+const running: { simulator?: Simulator; dashboard?: Dashboard; gateway?: GatewayProcess } = {};
 let ending: Promise<void> | undefined;
 
 /** Ends the children, then this process. A second signal changes nothing: npm passes on what the terminal sent already. */
@@ -17,6 +19,7 @@ function end(exitCode: number, sentence?: string): Promise<void> {
   ending ??= (async () => {
     if (sentence) console.error(sentence);
     await running.gateway?.stop();
+    await running.dashboard?.close();
     await running.simulator?.close();
     process.exit(exitCode);
   })();
@@ -28,7 +31,10 @@ async function start(): Promise<void> {
   const simulator = await createSimulator({ port: ports.finvera, accessTokenLifeS: ACCESS_TOKEN_LIFE_S });
   running.simulator = simulator;
   if (ending) return void (await simulator.close());
-  const gateway = startGatewayProcess(settingsOf(ports, simulator.url), printRequest);
+  const dashboard = await provideDashboard(simulator);
+  if (dashboard) running.dashboard = dashboard;
+  if (ending) return void (await dashboard?.close());
+  const gateway = startGatewayProcess({ ...settingsOf(ports, simulator.url), ...dashboard?.settings }, printLine);
   running.gateway = gateway;
   await gateway.ready;
   void gateway.ended.then((how) => end(1, `The gateway ended (${how}), and so does the demo.`));
@@ -43,6 +49,16 @@ async function start(): Promise<void> {
       '',
     ].join('\n'),
   );
+}
+
+/** The whole application in place of the plain page, where it was asked for. */
+async function provideDashboard(simulator: Simulator): Promise<Dashboard | undefined> {
+  if (!process.argv.includes('--dashboard')) return undefined;
+  console.log('  Building the dashboard, the first time with its packages …');
+  simulator.configure({ quoteRate: 2 });
+  const dashboard = await startDashboard(simulator);
+  if (!dashboard.hasRedis) console.log('  redis-server is not installed: sessions are kept in memory.');
+  return dashboard;
 }
 
 function settingsOf(ports: DemoPorts, finveraUrl: string): Readonly<Record<string, string>> {
@@ -62,18 +78,10 @@ function settingsOf(ports: DemoPorts, finveraUrl: string): Readonly<Record<strin
   };
 }
 
-function printRequest({
-  event,
-  message,
-  method,
-  path,
-  status,
-  duration_ms,
-  outcome,
-  error,
-}: Readonly<Record<string, unknown>>) {
-  if (event === 'request') console.log(`  ${method} ${path} → ${status} (${duration_ms} ms)`);
-  else console.log(['  -', event ?? message, outcome, error].filter((part) => part !== undefined).join(' '));
+function printLine(line: LogLine): void {
+  if (isControlCall(line)) return;
+  running.dashboard?.noteLog(line);
+  console.log(`  ${logSentence(line)}`);
 }
 
 /** npm passes SIGTERM to the shell it started, which dies of it without telling anyone; this process then has another parent. */

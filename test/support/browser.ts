@@ -16,9 +16,9 @@ const ARGS = [
   '--disable-sync',
 ];
 
-/** Whoever launches it closes it. */
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: findChromium(), args: ARGS });
+/** Whoever launches it closes it. @param args more of Chromium's own. */
+export function launchBrowser(...args: readonly string[]): Promise<Browser> {
+  return chromium.launch({ executablePath: findChromium(), args: [...ARGS, ...args] });
 }
 
 /**

@@ -1,0 +1,41 @@
+// The demo's state and activity as React values.
+import { useCallback, useEffect, useState } from 'react';
+import { type Activity, changeDemo, type DemoState, readDemoState } from './demo.ts';
+
+export interface Demo {
+  /** Undefined where this page is not the demo's. */
+  readonly state: DemoState | undefined;
+  readonly activity: readonly Activity[];
+  readonly problem: string | undefined;
+  change(path: string, change?: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+const MOST_LINES = 60;
+
+export function useDemo(): Demo {
+  const [state, setState] = useState<DemoState>();
+  const [activity, setActivity] = useState<readonly Activity[]>([]);
+  const [problem, setProblem] = useState<string>();
+  const isDemo = state !== undefined;
+
+  useEffect(() => void readDemoState().then(setState), []);
+  useEffect(() => {
+    if (!isDemo) return;
+    const source = new EventSource('/demo/activity');
+    source.onmessage = ({ data }) => {
+      const line = JSON.parse(data) as Activity;
+      setActivity((old) => [line, ...old].slice(0, MOST_LINES));
+    };
+    return () => source.close();
+  }, [isDemo]);
+
+  const change = useCallback(async (path: string, what?: Readonly<Record<string, unknown>>) => {
+    try {
+      setState(await changeDemo(path, what));
+      setProblem(undefined);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  }, []);
+  return { state, activity, problem, change };
+}
