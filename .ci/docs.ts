@@ -1,4 +1,4 @@
-/** Writes docs/configuration.md from the table of settings; `--check` only says whether it is up to date (exit 1 if not). */
+/** Writes what is made of tables: docs/configuration.md of the settings, the guards in docs/security-reviews.md of their mutations; `--check` only says whether both are up to date (exit 1 if not). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CACHE } from '../src/config/cache-schema.ts';
@@ -6,8 +6,7 @@ import { OWN_PREFIXES } from '../src/config/environment-source.ts';
 import { SETTINGS, type SettingDefinition } from '../src/config/schema.ts';
 import type { SettingsMapping } from '../src/config/settings-mapping.ts';
 import { STREAMS } from '../src/config/stream-schema.ts';
-
-const PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
+import { readGuardMutations } from './guard-mutations.ts';
 
 const INTRODUCTION = `# Configuration
 
@@ -123,18 +122,46 @@ function renderPage(): string {
   );
 }
 
-function readPage(): string {
+/** A page, and what is to be made of what it is. */
+interface MadePage {
+  readonly path: string;
+  readonly render: (now: string) => string;
+}
+
+const GUARDS_BEGIN = '<!-- Made by `npm run docs` from test/security/guard-mutations.yaml. -->';
+const GUARDS_END = '<!-- End of what is made. -->';
+
+/** The table between the two marks; the rest of the page is written by hand. */
+function renderGuards(page: string): string {
+  const rows = readGuardMutations().map(
+    ({ guard, without, test }) => `| ${guard} | ${without} | \`${test.file}\`: “${test.title}” |`,
+  );
+  const head = '| guard | without it | a test that fails then |\n|---|---|---|';
+  const [before = '', rest = ''] = page.split(GUARDS_BEGIN);
+  return `${before}${GUARDS_BEGIN}\n\n${head}\n${rows.join('\n')}\n\n${GUARDS_END}${rest.split(GUARDS_END)[1] ?? '\n'}`;
+}
+
+const PAGES: readonly MadePage[] = [
+  { path: 'docs/configuration.md', render: renderPage },
+  { path: 'docs/security-reviews.md', render: renderGuards },
+];
+
+function readPage(path: string): string {
   try {
-    return readFileSync(PAGE, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
 }
 
-const page = renderPage();
-if (!process.argv.includes('--check')) {
-  writeFileSync(PAGE, page);
-} else if (readPage() !== page) {
-  console.error('docs/configuration.md is out of date: run npm run docs');
-  process.exitCode = 1;
+for (const { path, render } of PAGES) {
+  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const now = readPage(file);
+  const page = render(now);
+  if (!process.argv.includes('--check')) {
+    writeFileSync(file, page);
+  } else if (now !== page) {
+    console.error(`${path} is out of date: run npm run docs`);
+    process.exitCode = 1;
+  }
 }
