@@ -1,6 +1,6 @@
 /**
  * What the upstream has been told of one connection, and what it is to be told next so that it holds just what is wanted.
- * Pure: it decides, somebody else sends.
+ * It decides, somebody else sends; pure but for the time.
  */
 import { type Topic, writeUpstream } from './hub-protocol.ts';
 
@@ -25,31 +25,46 @@ export interface HeldSubscriptions {
   readonly size: number;
 }
 
-export function createHeldSubscriptions(counts: Wanted): HeldSubscriptions {
+export interface HeldOptions {
+  /**
+   * After an end of `*` that took single symbols along, the next one waits so long: whoever asks for `*` and leaves, again
+   * and again, would have everything told anew each time, and others wait behind it. Default 10 s.
+   */
+  readonly allEndsEveryMs?: number;
+}
+
+const ALL_ENDS_EVERY_MS = 10_000;
+
+export function createHeldSubscriptions(
+  counts: Wanted,
+  { allEndsEveryMs = ALL_ENDS_EVERY_MS }: HeldOptions = {},
+): HeldSubscriptions {
   const held = new Map<string, Topic>();
   const due = new Map<string, Topic>();
+  let allMayEndAt = Number.NEGATIVE_INFINITY;
 
   /**
    * What an `unsubscribe` may have ended besides its own topic. By the documentation `*` ends all, and an `unsubscribe`
    * names no type: whether it heeds one is not known.
    */
-  function endedWith({ symbol }: Topic): Topic[] {
-    const others = [...held].filter(
-      ([key, topic]) => (symbol === '*' || topic.symbol === symbol) && counts.isWanted(key),
-    );
+  function endedWith(ended: readonly Topic[]): Topic[] {
+    const symbols = new Set(ended.map(({ symbol }) => symbol));
+    const isAll = symbols.has('*');
+    const others = [...held].filter(([key, { symbol }]) => (isAll || symbols.has(symbol)) && counts.isWanted(key));
+    if (isAll && others.length > 0) allMayEndAt = performance.now() + allEndsEveryMs;
     return others.map(([, topic]) => topic);
   }
 
-  function begin(key: string, topic: Topic): string[] {
-    if (held.has(key)) return [];
-    held.set(key, topic);
-    return [writeUpstream('subscribe', topic)];
-  }
-
-  function end(key: string, topic: Topic): string[] {
-    if (!held.delete(key)) return [];
-    const again = endedWith(topic).map((other) => writeUpstream('subscribe', other));
-    return [writeUpstream('unsubscribe', topic), ...again];
+  function takeDue(max: number): [string, Topic][] {
+    const mustWait = performance.now() < allMayEndAt;
+    const taken: [string, Topic][] = [];
+    for (const [key, topic] of due) {
+      if (taken.length >= max) break;
+      if (mustWait && topic.symbol === '*' && !counts.isWanted(key)) continue;
+      due.delete(key);
+      taken.push([key, topic]);
+    }
+    return taken;
   }
 
   return {
@@ -63,14 +78,16 @@ export function createHeldSubscriptions(counts: Wanted): HeldSubscriptions {
       for (const [key, topic] of counts.wanted()) due.set(key, topic);
     },
     take(max) {
-      const taken = [...due].slice(0, max);
-      for (const [key] of taken) due.delete(key);
-      const begun = taken.filter(([key]) => counts.isWanted(key));
-      const ended = taken.filter(([key]) => !counts.isWanted(key));
-      // Beginnings first: who changes from `*` to a symbol, or from one type to another, misses nothing in between.
+      const taken = takeDue(max);
+      const begun = taken.filter(([key]) => counts.isWanted(key) && !held.has(key));
+      for (const [key, topic] of begun) held.set(key, topic);
+      const ended = taken.filter(([key]) => !counts.isWanted(key) && held.delete(key)).map(([, topic]) => topic);
+      // Beginnings first: who changes from `*` to a symbol, or from one type to another, misses nothing in between. What
+      // ends come to is told once for all of them: one page may end hundreds.
       return [
-        ...begun.flatMap(([key, topic]) => begin(key, topic)),
-        ...ended.flatMap(([key, topic]) => end(key, topic)),
+        ...begun.map(([, topic]) => writeUpstream('subscribe', topic)),
+        ...ended.map((topic) => writeUpstream('unsubscribe', topic)),
+        ...(ended.length === 0 ? [] : endedWith(ended)).map((topic) => writeUpstream('subscribe', topic)),
       ];
     },
     get isBehind() {

@@ -2,7 +2,7 @@
 import type { RawData, WebSocket } from 'ws';
 import { CLOSE, codeOfInputError } from './close-codes.ts';
 import { keepBeating } from './heartbeat.ts';
-import type { StreamHub } from './stream-hub.ts';
+import type { HubMember, HubReader } from './stream-hub.ts';
 import type { Closing, OpenStream, TunnelLimits, TunnelListener } from './stream-tunnel.ts';
 
 const TEXT = { binary: false } as const;
@@ -10,7 +10,7 @@ const TEXT = { binary: false } as const;
 /** Takes a browser in. A reader that is too slow is closed with 1013, and nobody else waits for it. */
 export function openHubStream(
   browser: WebSocket,
-  hub: Pick<StreamHub, 'join'>,
+  join: (reader: HubReader) => HubMember,
   limits: TunnelLimits,
   listener: TunnelListener,
 ): OpenStream {
@@ -56,7 +56,7 @@ export function openHubStream(
     listener.onMessage('in', bytes.length);
     member.receive(bytes, isBinary);
   });
-  const member = hub.join({ send });
+  const member = join({ send });
   return { end, terminate: () => browser.terminate() };
 }
 

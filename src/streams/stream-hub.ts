@@ -32,7 +32,8 @@ export interface HubMember {
 }
 
 export interface StreamHub {
-  join(reader: HubReader): HubMember;
+  /** @param owner whose browser it is: what all of theirs hold together is bounded. */
+  join(reader: HubReader, owner: string): HubMember;
   stats(): HubStats;
   close(): void;
 }
@@ -48,10 +49,14 @@ export interface HubStats {
 export interface HubLimits {
   /** Subscriptions of one browser. */
   readonly maxPerReader: number;
+  /** Subscriptions of all browsers of one owner: nobody may use up `maxTopics` alone. */
+  readonly maxPerOwner: number;
   /** Different topics of all browsers. */
   readonly maxTopics: number;
   /** Messages a second to the upstream in the long run; a burst may be as large as `maxTopics`. */
   readonly upstreamRate: number;
+  /** How often an end of `*` may take single symbols along. */
+  readonly allEndsEveryMs?: number;
 }
 
 export interface StreamHubOptions {
@@ -69,7 +74,7 @@ export interface StreamHubOptions {
   readonly random?: () => number;
 }
 
-const LIMITS: HubLimits = { maxPerReader: 500, maxTopics: 10_000, upstreamRate: 500 };
+const LIMITS: HubLimits = { maxPerReader: 500, maxPerOwner: 2_000, maxTopics: 10_000, upstreamRate: 500 };
 const LINGER_MS = 5_000;
 const LIST_TIMEOUT_MS = 5_000;
 const LIST_FRESH_MS = 1_000;
@@ -84,7 +89,8 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
     held.changed(key, topic);
     teller.tell();
   });
-  const held = createHeldSubscriptions(counts);
+  const held = createHeldSubscriptions(counts, limits);
+  const byOwner = new Map<string, Set<HubReader>>();
   let isLost = false;
 
   const upstream = createHubUpstream(
@@ -145,20 +151,23 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
   }
 
   /** @returns why not. */
-  function subscribe(reader: HubReader, topics: readonly Topic[]): string | undefined {
+  function subscribe(reader: HubReader, owner: string, topics: readonly Topic[]): string | undefined {
+    let owned = 0;
+    for (const each of byOwner.get(owner) ?? []) owned += counts.countOf(each);
     for (const topic of topics) {
       if (counts.countOf(reader) >= limits.maxPerReader) return `At most ${limits.maxPerReader} subscriptions`;
+      if (owned >= limits.maxPerOwner) return `At most ${limits.maxPerOwner} subscriptions of one user`;
       // A topic that others have would be no further one; counting it all the same keeps this simple and safe.
       if (counts.size >= limits.maxTopics) return 'Too many different subscriptions at the moment';
-      counts.add(reader, topic);
+      if (counts.add(reader, topic)) owned += 1;
     }
     return undefined;
   }
 
-  function answer(reader: HubReader, request: Exclude<ClientRequest, { kind: 'list' }>): string {
+  function answer(reader: HubReader, owner: string, request: Exclude<ClientRequest, { kind: 'list' }>): string {
     switch (request.kind) {
       case 'subscribe': {
-        const problem = subscribe(reader, request.topics);
+        const problem = subscribe(reader, owner, request.topics);
         if (problem !== undefined) return answers.error(429, 'Too many subscriptions', problem);
         return answers.accepted('subscribe', request.asked);
       }
@@ -176,8 +185,10 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
     }
   }
 
-  function join(reader: HubReader): HubMember {
+  function join(reader: HubReader, owner: string): HubMember {
     readers.add(reader);
+    const siblings = byOwner.get(owner) ?? new Set();
+    byOwner.set(owner, siblings.add(reader));
     upstream.want();
     if (isLost) reader.send(Buffer.from(answers.upstream('reconnecting')));
     let takeBack: (() => void) | undefined;
@@ -194,12 +205,14 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
         if (!readers.has(reader)) return;
         const request = isBinary ? BINARY : readClientMessage(data.toString());
         if (request.kind === 'list') askList();
-        else reader.send(Buffer.from(answer(reader, request)));
+        else reader.send(Buffer.from(answer(reader, owner, request)));
       },
       leave() {
         if (!readers.delete(reader)) return;
         takeBack?.();
         counts.removeAll(reader);
+        siblings.delete(reader);
+        if (siblings.size === 0 && byOwner.get(owner) === siblings) byOwner.delete(owner);
         if (readers.size > 0) return;
         isLost = false;
         upstream.release();
@@ -212,6 +225,7 @@ export function createStreamHub(options: StreamHubOptions): StreamHub {
     stats: () => ({ readers: readers.size, topics: counts.size, held: held.size, upstream: upstream.state }),
     close() {
       readers.clear();
+      byOwner.clear();
       list.close();
       teller.close();
       upstream.close();

@@ -99,7 +99,8 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
       bind(owner, (told) => openTunnel(browser, upstream, limits, listenerOf(told)));
     },
     joinHub(browser, hub, owner) {
-      bind(owner, (told) => openHubStream(browser, hub, limits, listenerOf(told)));
+      const { userId } = owner.session;
+      bind(owner, (told) => openHubStream(browser, (reader) => hub.join(reader, userId), limits, listenerOf(told)));
     },
     refuse(browser, owner, code, reason) {
       bind(owner, (told) => {

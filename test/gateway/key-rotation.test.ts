@@ -150,7 +150,11 @@ test('ends the sessions of a key that was taken out at once, also those in the c
   const gateway = await start();
   const browser = gateway.browser();
   await browser.login();
-  expect((await browser.fetch(EVENT)).status).toBe(200);
+  // Nothing is kept before the events of other instances are heard.
+  await until('the session in the cache', async () => {
+    expect((await browser.fetch(EVENT)).status).toBe(200);
+    return /^finvera_gateway_cached_sessions 1$/m.test(await gateway.metrics());
+  });
   writeKeys(K2);
   await pickedUp([gateway], 'k2');
   expectProblem(await browser.fetch(EVENT), 401, 'session_expired');

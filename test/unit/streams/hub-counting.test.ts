@@ -199,6 +199,46 @@ describe('the last `*` that leaves while single symbols stay', () => {
     expect(held.isBehind).toBe(false);
   });
 
+  test('makes what stays be told once, however many kinds of * one browser held', () => {
+    const { counts, held } = createCounted();
+    for (const each of others) counts.add(c, each);
+    for (let i = 0; i < 500; i += 1) counts.add(b, { ...all, kind: `kind-${i}` });
+    held.take(1_000);
+    counts.removeAll(b);
+    const told = held.take(1_000);
+    expect(told).toHaveLength(502);
+    expect(told.slice(-2)).toEqual(others.map(({ symbol }) => JSON.stringify({ action: 'subscribe', symbol })));
+  });
+
+  test('is told of at intervals only, while single symbols stay; one that comes back is not told of at all', () => {
+    const { counts, held } = createCounted();
+    counts.add(a, apple);
+    const comeAndGo = () => {
+      counts.add(b, all);
+      const begun = held.take(9);
+      counts.removeAll(b);
+      return [...begun, ...held.take(9)].filter((message) => message.includes('*'));
+    };
+    expect(comeAndGo()).toHaveLength(2);
+    expect(comeAndGo()).toEqual(['{"action":"subscribe","symbol":"*"}']);
+    expect(held.isBehind).toBe(true);
+    for (let i = 0; i < 100; i += 1) expect(comeAndGo()).toEqual([]);
+    counts.add(c, others[0] as Topic);
+    expect(held.take(1)).toEqual(['{"action":"subscribe","symbol":"MSFT"}']);
+  });
+
+  test('is told of at once where nothing else stays', () => {
+    const { counts, held } = createCounted();
+    for (let i = 0; i < 3; i += 1) {
+      counts.add(b, all);
+      counts.removeAll(b);
+      counts.add(b, all);
+      expect(held.take(9)).toEqual(['{"action":"subscribe","symbol":"*"}']);
+      counts.removeAll(b);
+      expect(held.take(9)).toEqual(['{"action":"unsubscribe","symbol":"*"}']);
+    }
+  });
+
   test('is told of after what begins in the same turn, whichever was asked first', () => {
     const { counts, held } = createCounted();
     counts.add(b, all);

@@ -48,16 +48,19 @@ function createHub(options: Partial<StreamHubOptions> = {}): StreamHub {
 }
 
 /** A browser that is never slow. */
-function join() {
+function join(owner = 'somebody') {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
   const got: any[] = [];
   const raw: Buffer[] = [];
-  const member = hub.join({
-    send(data) {
-      raw.push(data);
-      got.push(JSON.parse(String(data)));
+  const member = hub.join(
+    {
+      send(data) {
+        raw.push(data);
+        got.push(JSON.parse(String(data)));
+      },
     },
-  });
+    owner,
+  );
   return {
     got,
     raw,
@@ -196,7 +199,7 @@ describe('the upstream is told', () => {
 
   test('so that single symbols miss nothing while * comes and goes, however little may be told', async () => {
     hub.close();
-    hub = createHub({ limits: { maxTopics: 30, upstreamRate: 30 } });
+    hub = createHub({ limits: { maxTopics: 30, upstreamRate: 30, allEndsEveryMs: 0 } });
     const single = join();
     const symbols = simulator.symbols();
     await Promise.all(symbols.map((symbol) => single.subscribe(symbol)));
@@ -296,6 +299,25 @@ describe('answered here', () => {
     for (const symbol of ['D', 'E']) other.say({ action: 'subscribe', symbol });
     expect(other.got.at(-1).error.code).toBe(429);
     expect(hub.stats().topics).toBe(3);
+  });
+
+  test('what is beyond the limit of one user, however many browsers it is spread over; others subscribe', () => {
+    hub.close();
+    hub = createHub({ limits: { maxPerOwner: 3, maxTopics: 5 } });
+    const greedy = [join('greedy'), join('greedy'), join('greedy')];
+    for (const [i, browser] of greedy.entries())
+      for (const symbol of ['A', 'B']) browser.say({ action: 'subscribe', symbol: `${symbol}${i}` });
+    expect(greedy[1]?.got.at(-1).error).toMatchObject({ code: 429, details: 'At most 3 subscriptions of one user' });
+    greedy[2]?.say({ action: 'subscribe', params: 'X,Y,Z' });
+    expect(greedy[2]?.got.at(-1).error.code).toBe(429);
+    expect(hub.stats().topics).toBe(3);
+    const other = join('other');
+    other.say({ action: 'subscribe', symbol: 'A0' });
+    other.say({ action: 'subscribe', symbol: 'MSFT' });
+    expect(other.got.map(({ status }) => status)).toEqual(['ok', 'ok']);
+    greedy[0]?.leave();
+    greedy[2]?.say({ action: 'subscribe', symbol: 'X' });
+    expect(greedy[2]?.got.at(-1).status).toBe('ok');
   });
 });
 
