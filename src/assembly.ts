@@ -64,6 +64,8 @@ export interface AssemblyParts {
   readonly channel: InvalidationChannel;
   readonly frontend: Frontend | undefined;
   readonly isDraining: () => boolean;
+  /** Share of the lines of successful requests that is written. */
+  readonly sampling: () => number;
 }
 
 export function assemble(parts: AssemblyParts) {
@@ -195,7 +197,7 @@ export function assemble(parts: AssemblyParts) {
     isDraining,
     metrics,
     audit,
-    logRequest: createRequestLog(log, metrics),
+    logRequest: createRequestLog({ log, metrics, sampling: parts.sampling }),
   });
   return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers };
 }

@@ -11,6 +11,7 @@ import { type Clock, systemClock } from './kernel/clock.ts';
 import { closeServer, listenOn, within } from './lifecycle/connections.ts';
 import { createDrain } from './lifecycle/drain.ts';
 import { createAuditTrail } from './observability/audit-trail.ts';
+import { createLogControl } from './observability/log-control.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createManagementHandler } from './observability/management.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
@@ -48,6 +49,8 @@ export interface Gateway {
   readonly log: Logger;
   /** Opens both listeners; waits shortly for the store, and starts without it where it does not come. */
   listen(): Promise<Listening>;
+  /** Every log line from debug on; asked again, what the settings say. */
+  toggleDebug(): void;
   /** Not ready from now on, while both listeners still serve. */
   beginDrain(): void;
   /** Ends in-flight work within the limit, then everything. Safe to call twice. @returns true where nothing was cut. */
@@ -67,6 +70,11 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   const metrics = createMetrics();
   const drain = createDrain();
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
+  const logControl = createLogControl({
+    log,
+    audit,
+    configured: { level: settings.logLevel, sampling: settings.logSampling },
+  });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings);
   const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers } = assemble({
@@ -79,13 +87,14 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     channel,
     frontend,
     isDraining: drain.isDraining,
+    sampling: () => logControl.current().sampling,
   });
 
   const server = createServer({ ...createMessageClasses(app), ...SERVER_OPTIONS }, app);
   hardenServer(server, { app, log });
   const upgrade = createUpgradeHandler({ routeTable: createRouteTable(settings.routes), frontend, app });
   server.on('upgrade', upgrade);
-  const manage = createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS });
+  const manage = createManagementHandler({ metrics, health, healthPaths: HEALTH_PATHS, logControl });
   const management = createServer(manage);
 
   let closing: Promise<boolean> | undefined;
@@ -105,6 +114,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         : undefined;
       return { port, managementPort };
     },
+    toggleDebug: logControl.toggleDebug,
     beginDrain: drain.begin,
     close(limitMs = settings.shutdownTimeout) {
       drain.begin();

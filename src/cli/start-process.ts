@@ -28,6 +28,7 @@ export async function startProcess(): Promise<void> {
   const { settings } = loaded;
   const gateway = build(settings);
   if (!gateway) return;
+  process.on('SIGUSR2', gateway.toggleDebug);
   handleEnds(gateway, settings.shutdownDelay, settings.shutdownTimeout);
   try {
     const { port, managementPort } = await gateway.listen();

@@ -1,7 +1,19 @@
 /** Every setting, once: name, variable, kind, bounds, default, sentence. How they are found is `load.ts`; what they mean together `cross-checks.ts`. */
 import { baseUrl, frontend, listenHost, origin, proxyAddress, redisUrl } from './addresses.ts';
 import { apiKey, sessionKeys } from './session-keys.ts';
-import { attemptLimit, auditLog, boolean, duration, integer, list, oneOf, size, type ValueKind } from './values.ts';
+import { LOG_LEVELS } from './settings.ts';
+import {
+  attemptLimit,
+  auditLog,
+  boolean,
+  duration,
+  integer,
+  list,
+  oneOf,
+  share,
+  size,
+  type ValueKind,
+} from './values.ts';
 
 export interface SettingDefinition<T = unknown> {
   readonly group: string;
@@ -42,7 +54,7 @@ export const SETTINGS = {
     variable: 'MANAGEMENT_PORT',
     kind: port,
     byDefault: '9090',
-    meaning: 'Port of the management listener, with /metrics and /health; 0 turns it off.',
+    meaning: 'Port of the management listener, with /metrics, /health and /log; 0 turns it off.',
   },
   managementHost: {
     group: 'Listeners',
@@ -243,9 +255,17 @@ export const SETTINGS = {
   logLevel: {
     group: 'Process',
     variable: 'LOG_LEVEL',
-    kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    kind: oneOf(...LOG_LEVELS),
     byDefault: 'info',
-    meaning: 'The least severe log lines that are written.',
+    meaning: 'The least severe log lines that are written. Can be changed while the gateway runs, as LOG_SAMPLING can.',
+  },
+  logSampling: {
+    group: 'Process',
+    variable: 'LOG_SAMPLING',
+    kind: share,
+    byDefault: '1',
+    meaning:
+      'Which share of the lines of successful requests (below 400) is written; those of others always are. Metrics count all.',
   },
   auditLog: {
     group: 'Process',

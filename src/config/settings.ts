@@ -72,7 +72,9 @@ export interface AttemptLimit {
   readonly windowMs: number;
 }
 
-export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Each name is the environment variable's in lower camel case; `docs/configuration.md` describes them. */
 export interface Settings {
@@ -117,6 +119,8 @@ export interface Settings {
   readonly loginLimitAccount?: AttemptLimit;
   readonly loginLimitAddress?: AttemptLimit;
   readonly logLevel: LogLevel;
+  /** From 0 to 1. */
+  readonly logSampling: number;
   /** `-`: standard output, `off`, or the path of a file. */
   readonly auditLog: string;
   readonly finveraConnectTimeout: number;

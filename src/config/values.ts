@@ -57,6 +57,11 @@ export function integer(min: number, max: number): ValueKind<number> {
   );
 }
 
+/** As a decimal fraction; nothing shorter than a millionth. */
+export const share: ValueKind<number> = textKind('a share from 0 to 1, such as 0.1', (text) =>
+  /^(?:0|1|0?\.\d{1,6}|1\.0{1,6})$/.test(text) ? Number(text) : undefined,
+);
+
 const DURATION_UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** @returns milliseconds, or undefined where the text is no duration. `0` needs no unit. */

@@ -26,7 +26,9 @@ export type AuditEvent =
   | 'origin_refused'
   /** The user's licence does not cover streams. */
   | 'stream_refused'
-  | 'session_keys_changed';
+  | 'session_keys_changed'
+  /** Which log lines are written. */
+  | 'log_changed';
 
 /** Every field an audit line may hold; strings are cut at 256 characters. */
 export interface AuditFields {
@@ -44,6 +46,8 @@ export interface AuditFields {
   readonly origin?: string | undefined;
   readonly count?: number | undefined;
   readonly kids?: string | undefined;
+  readonly log_level?: string | undefined;
+  readonly sampling?: number | undefined;
   /** The account on the machine that an operator's command ran under. */
   readonly operator?: string | undefined;
 }

@@ -56,6 +56,8 @@ const ALLOWED = new Set([
   'chain',
   'seq',
   'mac',
+  'log_level',
+  'sampling',
 ]);
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -77,6 +79,7 @@ export interface Logger {
   auditLine(line: string): void;
   /** Writes what waits, and waits for its reader up to a limit: for the end of the process. */
   finish(limitMs: number): Promise<void>;
+  setLevel(level: LogLevel): void;
   /** True where a line of this level would be written. */
   isEnabled(level: Level): boolean;
 }
@@ -134,6 +137,9 @@ export function createLogger({ level, destination, pretty }: LoggerOptions): Log
       collecting?.flush();
     },
     finish: async (limitMs) => collecting?.finish(limitMs),
+    setLevel(next) {
+      sink.level = next;
+    },
     isEnabled: (name) => sink.isLevelEnabled(name),
   };
 }

@@ -23,7 +23,14 @@ export interface FinishedRequest {
 
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-export function createRequestLog(log: Logger, metrics: Metrics): (request: FinishedRequest) => void {
+export interface RequestLogParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Share of the lines of successful requests that is written, as it is at this moment. */
+  readonly sampling: () => number;
+}
+
+export function createRequestLog({ log, metrics, sampling }: RequestLogParts): (request: FinishedRequest) => void {
   return (request) => {
     const { method, route, status, code, durationMs } = request;
     const knownMethod = METHODS.includes(method) ? method : 'other';
@@ -33,8 +40,19 @@ export function createRequestLog(log: Logger, metrics: Metrics): (request: Finis
     if (status < 500 && !log.isEnabled('info')) return;
     if (code === 'internal_error') log.error({ ...fieldsOf(request), stack: stackOf(request.cause) }, 'request');
     else if (status >= 500) log.warn(fieldsOf(request), 'request');
-    else log.requestLine(membersOf(request));
+    else if (!isSuccess(request)) log.requestLine(membersOf(request));
+    else {
+      const share = sampling();
+      if (share === 1) log.requestLine(membersOf(request));
+      // The share is in the line, so that who counts lines can count back.
+      else if (Math.random() < share) log.requestLine(`${membersOf(request)},"sampling":${share}`);
+    }
   };
+}
+
+/** Of the others every line is written. */
+function isSuccess({ status, cause, aborted }: FinishedRequest): boolean {
+  return status < 400 && cause === undefined && !aborted;
 }
 
 /** The same fields as text, put together by hand: a general serialiser is a tenth of what a request costs. */

@@ -1,8 +1,8 @@
 /** Writes the gateway's own answers: JSON, nothing, or an error as problem+json. The one place that turns an error into a response. */
-import { STATUS_CODES } from 'node:http';
 import type { Response } from 'express';
 import { contextOf } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { PROBLEM_TYPE, problemBody } from '../kernel/problem.ts';
 
 /** @param headers further names and values in turn. */
 export function sendBody(
@@ -43,7 +43,6 @@ export function asGatewayError(error: unknown): GatewayError {
   return error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
 }
 
-/** RFC 9457, with Finvera's `error` member for clients that read its format. */
 export function sendProblem(res: Response, thrown: unknown): void {
   const error = asGatewayError(thrown);
   const context = contextOf(res);
@@ -53,22 +52,11 @@ export function sendProblem(res: Response, thrown: unknown): void {
     res.destroy();
     return;
   }
-  const { status, code, detail } = error;
-  const title = STATUS_CODES[status] ?? 'Error';
   const headers = ['Cache-Control', 'no-store'];
   if (error.retryAfterMs !== undefined)
     headers.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
   if (error.allow) headers.push('Allow', error.allow.join(', '));
   // A scheme of our own: browsers show their password dialog for the known ones (RFC 9110 §11.6.1).
-  if (status === 401) headers.push('WWW-Authenticate', 'FinveraSession realm="finvera"');
-  const body = {
-    type: 'about:blank',
-    title,
-    status,
-    detail,
-    code,
-    request_id: context.requestId,
-    error: { code: status, message: title, details: detail },
-  };
-  sendBody(res, status, 'application/problem+json; charset=utf-8', JSON.stringify(body), headers);
+  if (error.status === 401) headers.push('WWW-Authenticate', 'FinveraSession realm="finvera"');
+  sendBody(res, error.status, PROBLEM_TYPE, problemBody(error, context.requestId), headers);
 }

@@ -106,6 +106,32 @@ async function startHeldRequest(url: string) {
 }
 
 describe('a process that runs', () => {
+  test('writes what it is told to write while it runs: by SIGUSR2 and by the management listener', async () => {
+    const gateway = await start({ LOG_SAMPLING: '0' });
+    const { url, managementUrl, child } = gateway;
+    const lines = () => gateway.lines().filter(({ event }) => event === 'request');
+    const verbosity = async () => json(await call(`${managementUrl}/log`));
+    expect(await verbosity()).toEqual({ level: 'info', sampling: 0 });
+    expect((await call(`${url}/health/live`)).status).toBe(200);
+    expect((await call(`${url}/nowhere`)).status).toBe(404);
+    await until('the line of the 404', () => lines().length > 0);
+    child.kill('SIGUSR2');
+    await gateway.line('log_changed');
+    expect(await verbosity()).toEqual({ level: 'debug', sampling: 1 });
+    expect((await call(`${url}/health/live`)).status).toBe(200);
+    await until('the line of the 200', () => lines().length > 1);
+    expect(lines().map(({ status }) => status)).toEqual([404, 200]);
+    child.kill('SIGUSR2');
+    await until('the settings to count again', async () => (await verbosity()).level === 'info');
+    const headers = { 'Content-Type': 'application/json' };
+    const reply = await call(`${managementUrl}/log`, { method: 'PUT', headers, body: '{"level":"silent"}' });
+    expect(json(reply)).toEqual({ level: 'silent', sampling: 0 });
+    child.kill('SIGTERM');
+    expect(await gateway.exited).toBe(0);
+    expect(gateway.lines().at(-1)).toMatchObject({ log: 'audit', event: 'audit_stopped' });
+    expect(gateway.lines().filter(({ log, event }) => log === 'audit' && event === 'log_changed')).toHaveLength(3);
+  });
+
   test('names its port in the ready line, serves, and ends with exit code 0 on SIGTERM', async () => {
     const gateway = await start();
     const browser = createBrowser(gateway.url);

@@ -102,6 +102,7 @@ test('docs/operations.md describes every event of the audit trail', () => {
     origin_refused: true,
     stream_refused: true,
     session_keys_changed: true,
+    log_changed: true,
   };
   const table = read('docs/operations.md').split('## Audit trail')[1] ?? '';
   expect(Object.keys(all).filter((event) => !table.includes(`\`${event}\``))).toEqual([]);

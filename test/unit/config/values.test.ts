@@ -11,6 +11,7 @@ import {
   oneOf,
   parseDuration,
   parseSize,
+  share,
   size,
 } from '../../../src/config/values.ts';
 
@@ -21,6 +22,24 @@ const messageOf = (
   const parsed = kind.schema.safeParse(text) as { error?: { issues: { message: string }[] } };
   return parsed.error?.issues[0]?.message;
 };
+
+describe('shares', () => {
+  test.each([
+    ['0', 0],
+    ['1', 1],
+    ['0.1', 0.1],
+    ['.25', 0.25],
+    ['1.0', 1],
+    ['0.000001', 0.000001],
+  ])('reads %s as %d, and again what it writes of it', (text, value) => {
+    expect(share.schema.safeParse(text).data).toBe(value);
+    expect(share.schema.safeParse(share.format(value)).data).toBe(value);
+  });
+
+  test.each(['', '10%', '1.1', '-0', '2', '1e-3', '0.', '.', '0,1', ' 0.1'])('refuses %j', (text) => {
+    expect(messageOf(share, text)).toBe('must be a share from 0 to 1, such as 0.1');
+  });
+});
 
 describe('durations', () => {
   test.each([

@@ -27,7 +27,7 @@ const REQUEST: FinishedRequest = {
 async function record(changes: Partial<FinishedRequest> = {}) {
   const { log, lines } = createRecordedLog();
   const metrics = createMetrics({ withProcess: false });
-  createRequestLog(log, metrics)({ ...REQUEST, ...changes });
+  createRequestLog({ log, metrics, sampling: () => 1 })({ ...REQUEST, ...changes });
   const [line, ...more] = lines();
   if (!line || more.length > 0) throw new Error(`${1 + more.length} lines`);
   const { level, msg: message, time: _, ...fields } = line;
@@ -75,6 +75,38 @@ describe('createRequestLog', () => {
     expect(failure.fields.stack).toContain('TypeError');
     expect(JSON.stringify(failure)).not.toContain('canary');
     expect((await record({ status: 503, code: 'store_unavailable', cause })).fields).not.toHaveProperty('stack');
+  });
+
+  test('writes the share of successful lines that is asked for, which they tell, and counts every request', async () => {
+    const { log, lines } = createRecordedLog();
+    const metrics = createMetrics({ withProcess: false });
+    let share = 0.25;
+    const record = createRequestLog({ log, metrics, sampling: () => share });
+    for (let i = 0; i < 2_000; i += 1) record(REQUEST);
+    const written = lines();
+    // Six standard deviations on each side.
+    expect(written.length).toBeGreaterThan(380);
+    expect(written.length).toBeLessThan(620);
+    expect(new Set(written.map(({ sampling }) => sampling))).toEqual(new Set([0.25]));
+    expect(await metrics.text()).toContain('status="200",code=""} 2000');
+    share = 0;
+    record(REQUEST);
+    expect(lines()).toHaveLength(written.length);
+  });
+
+  test.each([
+    [{ status: 401, code: 'session_required' }],
+    [{ status: 404 }],
+    [{ status: 502 }],
+    [{ status: 500, code: 'internal_error' }],
+    [{ aborted: true }],
+    [{ cause: new Error('the answer broke off') }],
+  ])('writes the line of %j whatever share of the others is written', (changes) => {
+    const { log, lines } = createRecordedLog();
+    const metrics = createMetrics({ withProcess: false });
+    createRequestLog({ log, metrics, sampling: () => 0 })({ ...REQUEST, ...changes });
+    expect(lines()).toHaveLength(1);
+    expect(lines()[0]).not.toHaveProperty('sampling');
   });
 
   test('tells that the client left', async () => {
