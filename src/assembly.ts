@@ -44,6 +44,7 @@ import { createSessionCache, type SessionCache } from './session/session-cache.t
 import { createSessionCookie } from './session/session-cookie.ts';
 import { createSessions, type SessionObserver } from './session/sessions.ts';
 import { createTokenSeal, type TokenSeal } from './session/token-seal.ts';
+import { createBoundAnswers } from './streams/bound-answers.ts';
 import { createBrowserSide } from './streams/browser-side.ts';
 import { codeLabel } from './streams/close-codes.ts';
 import { createSessionEvents } from './streams/session-events.ts';
@@ -130,9 +131,11 @@ export function assemble(parts: AssemblyParts) {
     maxPerSession: settings.streams.maxPerSession,
   });
   const events = createSessionEvents({ watch, maxPerSession: settings.streams.maxPerSession });
+  const bound = createBoundAnswers({ watch });
   metrics.onScrape(() => {
     metrics.openStreams.set({ kind: 'streams' }, streams.size);
     metrics.openStreams.set({ kind: 'events' }, events.size);
+    metrics.openStreams.set({ kind: 'answers' }, bound.size);
     metrics.watchedSessions.set(watch.size);
   });
   const hub = createHub(settings, log, metrics);
@@ -156,7 +159,7 @@ export function assemble(parts: AssemblyParts) {
   const health = createHealth({ sessions, finveraUrl: settings.finveraUrl, isDraining });
   const sessionParts = { authenticate, coordinator, cookie };
   const limits = createUpstreamLimits(clock, channel);
-  const validateParts = { ...sessionParts, forwarder, settings, metrics, clock, share: createUserShare() };
+  const validateParts = { ...sessionParts, bound, forwarder, settings, metrics, clock, share: createUserShare() };
   const forwardParts = { ...validateParts, limits };
   const forwards = new Map<string, Forward>(
     settings.routes.map((route) => [
@@ -199,7 +202,7 @@ export function assemble(parts: AssemblyParts) {
     audit,
     logRequest: createRequestLog({ log, metrics, sampling: parts.sampling }),
   });
-  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers };
+  return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, bound, watch, answers };
 }
 
 /** One upstream connection for all browsers, and only ever with the server's own key. */

@@ -77,7 +77,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   });
   const { redis, channel } = connectStore(settings, log, metrics);
   const frontend = createFrontend(settings);
-  const { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, watch, answers } = assemble({
+  const { app, health, finvera, forwarder, coordinator, keysFile, ...lasting } = assemble({
     settings,
     clock,
     log,
@@ -121,9 +121,11 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
       closing ??= (async () => {
         const deadline = performance.now() + limitMs;
         keysFile.stop();
+        const { streams, hub, events, bound, watch, answers } = lasting;
         events.close();
         const [isServed, areStreamsClosed] = await Promise.all([closeServer(server, limitMs), streams.close(limitMs)]);
         hub?.close();
+        bound.close();
         watch.close();
         await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
         await Promise.allSettled([finvera.close(), forwarder.close()]);

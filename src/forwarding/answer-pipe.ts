@@ -31,6 +31,8 @@ export interface Exchange {
   /** The one replay after a 401, and the one retry after a broken connection, are used up. */
   replayed: boolean;
   retried: boolean;
+  /** Nothing more is sent, either way. */
+  isOver: boolean;
 }
 
 /** True where the request can be sent again: it has no body, or a small one that has arrived whole. */
@@ -44,7 +46,7 @@ export interface AnswerPipe {
 
 /** Passes one attempt's answer to the browser, or holds a 401 back until it is known whether there is a better one. */
 export function createAnswerPipe(exchange: Exchange, bearer: string | undefined): AnswerPipe {
-  const { req, res, request } = exchange;
+  const { res, request } = exchange;
   let attempt: UpstreamAttempt | undefined;
   let status = 0;
   let bytes = 0;
@@ -65,7 +67,7 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
     wholeLength = writeHead(exchange, status, headers);
   };
   const settle401 = (verdict: UnauthorizedVerdict, headers: HeaderList) => {
-    if (req.socket.destroyed) return;
+    if (exchange.isOver) return;
     if (verdict.kind === 'replay') {
       // Read to its end the connection can be used again.
       mode = 'discarding';

@@ -14,6 +14,12 @@ export interface ForwardTarget {
 /** What to do with an upstream's 401. */
 export type UnauthorizedVerdict = { readonly kind: 'replay'; readonly bearer: string } | { readonly kind: 'pass' };
 
+/**
+ * Ends an exchange before its time: with this error where nothing was sent to the browser, else by cutting the answer.
+ * @returns false where it may not be now: a change is under way, and only its answer says what became of it.
+ */
+export type Cut = (error: GatewayError) => boolean;
+
 export interface ForwardRequest {
   readonly target: ForwardTarget;
   readonly context: RequestContext;
@@ -27,6 +33,8 @@ export interface ForwardRequest {
   readonly onUnauthorized?: () => Promise<UnauthorizedVerdict>;
   /** Called when the body is wanted, for `Expect: 100-continue`. */
   readonly onBodyWanted?: () => void;
+  /** Called as the request goes out. @returns what is called once the exchange is over. */
+  readonly bind?: (cut: Cut) => () => void;
   /** Called when the head of the answer passes: what is known of it must be told before the answer can end. */
   readonly onHead?: (upstreamMs: number, status: number, headers: HeaderList) => void;
 }
@@ -35,5 +43,5 @@ export type ForwardResult =
   | { readonly kind: 'answered'; readonly status: number; readonly bytesOut: number; readonly upstreamMs: number }
   /** The browser left; the upstream request was cancelled. */
   | { readonly kind: 'client_gone' }
-  /** The answer broke off after its head was sent: the browser's connection was cut, so that it shows. */
+  /** The answer broke off, or was cut, after its head was sent: the browser's connection was cut, so that it shows. */
   | { readonly kind: 'cut'; readonly status: number; readonly error: GatewayError };

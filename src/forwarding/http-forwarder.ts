@@ -10,7 +10,7 @@ import type { Permit } from './circuit-breaker.ts';
 import { openRequestsOn, whenGone } from './client-connection.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { FairBreaker } from './fair-breaker.ts';
-import type { ForwardRequest, ForwardResult } from './forward-request.ts';
+import type { Cut, ForwardRequest, ForwardResult } from './forward-request.ts';
 import { requestHeaders } from './header-policy.ts';
 import { hasBody, takeRequestBody } from './request-body.ts';
 import { sendUpstream, type UpstreamWays } from './upstream-attempt.ts';
@@ -44,6 +44,8 @@ const DEFAULT_MAX_IN_FLIGHT = 4_096;
 /** Of one client connection: a single pipelining client would take the upstream's connections from all others. */
 const MAX_PIPELINED = 16;
 const OVERLOAD_RETRY_MS = 1_000;
+/** Given up at any time nothing has changed (RFC 9110 §9.2.1). */
+const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
 export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const { url, connectTimeoutMs, breaker, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
@@ -118,6 +120,25 @@ function forwardOnce(
       body?.stream.destroy();
       exchange.finish({ kind: 'client_gone' });
     });
+    const leave = (ending: Exchange): boolean => {
+      if (ending.isOver) return false;
+      ending.isOver = true;
+      stopWatching();
+      release?.();
+      return true;
+    };
+    const cut: Cut = (error) => {
+      if (!res.headersSent && !SAFE.includes(target.method)) return false;
+      exchange.attempt?.cancel();
+      if (!res.headersSent) {
+        exchange.fail(error);
+        return true;
+      }
+      body?.stream.destroy();
+      res.destroy();
+      exchange.finish({ kind: 'cut', status: res.statusCode, error });
+      return true;
+    };
     const exchange: Exchange = {
       req,
       res,
@@ -129,6 +150,7 @@ function forwardOnce(
       attempt: undefined,
       replayed: false,
       retried: false,
+      isOver: false,
       send(bearer) {
         const again = this.replayed || this.retried;
         const pipe = createAnswerPipe(this, bearer);
@@ -147,17 +169,18 @@ function forwardOnce(
         pipe.own(this.attempt);
       },
       finish(result) {
-        stopWatching();
+        if (!leave(this)) return;
         resolve(result);
       },
       fail(cause) {
-        stopWatching();
+        if (!leave(this)) return;
         body?.stream.destroy();
         const error = toGatewayError(cause);
         if (isUpstreamFault(error)) permit.fail();
         reject(error);
       },
     };
+    const release = request.bind?.(cut);
     exchange.send(context.bearer);
   });
 }

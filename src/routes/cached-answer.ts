@@ -5,9 +5,11 @@ import { formatCacheStatus } from '../cache/cache-status.ts';
 import { withoutFields } from '../cache/header-list.ts';
 import type { CacheAnswer } from '../cache/response-cache.ts';
 import { whenGone } from '../forwarding/client-connection.ts';
+import type { ForwardRequest } from '../forwarding/forward-request.ts';
 import { createReaderPace } from '../forwarding/reader-pace.ts';
 import { toGatewayError } from '../forwarding/upstream-error.ts';
 import { contextOf } from '../guards/request-context.ts';
+import { GatewayError } from '../kernel/errors.ts';
 
 type Kept = Extract<CacheAnswer, { kind: 'kept' }>;
 type Passed = Extract<CacheAnswer, { kind: 'passed' }>;
@@ -31,12 +33,19 @@ export function sendKept(req: Request, res: Response, { entry, outcome, status }
   res.end(hasNoBody || req.method === 'HEAD' ? undefined : entry.body);
 }
 
-/** Passes it as it comes, at the pace of the one who reads. @param bodyTimeoutMs how long that one may take nothing. */
+export interface PassingRules {
+  /** How long who reads may take nothing. */
+  readonly bodyTimeoutMs: number;
+  /** As a forwarded request's. */
+  readonly bind: ForwardRequest['bind'];
+}
+
+/** Passes it as it comes, at the pace of the one who reads. */
 export function sendPassed(
   req: Request,
   res: Response,
   { answer, chunks }: Passed,
-  bodyTimeoutMs: number,
+  { bodyTimeoutMs, bind }: PassingRules,
 ): Promise<void> {
   const context = contextOf(res);
   res.writeHead(answer.status, [...answer.passed, ...context.answerHeaders]);
@@ -49,18 +58,24 @@ export function sendPassed(
     const over = () => {
       stopWatching();
       pace.stop();
+      release?.();
       resolve();
+    };
+    // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
+    const cut = (error: GatewayError) => {
+      answer.cancel();
+      context.code = error.code;
+      context.cause = error.cause;
+      res.destroy();
+      over();
+      return true;
     };
     const stopWatching = whenGone(req.socket, () => {
       answer.cancel();
       over();
     });
-    const pace = createReaderPace(res, bodyTimeoutMs, answer, () => {
-      answer.cancel();
-      context.code = 'request_timeout';
-      res.destroy();
-      over();
-    });
+    const pace = createReaderPace(res, bodyTimeoutMs, answer, () => cut(new GatewayError('request_timeout')));
+    const release = bind?.(cut);
     for (const chunk of chunks) res.write(chunk);
     answer.read({
       onChunk(chunk) {
@@ -70,14 +85,7 @@ export function sendPassed(
         res.end();
         over();
       },
-      onFailure(cause) {
-        // Cut, so that the browser sees that the answer is not whole (RFC 9112 §8).
-        const error = toGatewayError(cause);
-        context.code = error.code;
-        context.cause = error.cause;
-        res.destroy();
-        over();
-      },
+      onFailure: (cause) => cut(toGatewayError(cause)),
     });
   });
 }

@@ -21,6 +21,7 @@ import { isClientClaim, passedRequestHeaders } from '../forwarding/header-policy
 import { contextOf, type RequestContext } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Session } from '../session/session.ts';
+import { boundToSession } from './bound-to-session.ts';
 import { createFetchForCache } from './cache-fetch.ts';
 import { sendKept, sendPassed } from './cached-answer.ts';
 import { createForward, type Forward, type ForwardedParts } from './forwarded.ts';
@@ -83,7 +84,10 @@ export function createCachedForward(
       if (found.kind === 'passed') {
         told('passed');
         tell(context, found.status);
-        return sendPassed(req, res, found, route.bodyTimeout ?? parts.settings.finveraBodyTimeout);
+        return sendPassed(req, res, found, {
+          bodyTimeoutMs: route.bodyTimeout ?? parts.settings.finveraBodyTimeout,
+          bind: session && boundToSession(parts, session, res),
+        });
       }
       told(found.outcome);
       return sendKept(req, res, found, parts.clock.now());

@@ -12,11 +12,12 @@ import { GatewayError } from '../kernel/errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Session } from '../session/session.ts';
 import { sendBody } from './answer.ts';
+import { type BoundParts, boundToSession } from './bound-to-session.ts';
 import { sendContinue } from './expect-continue.ts';
 import { freshSession, type RefreshedSessionParts, sessionOf } from './refreshed-session.ts';
 import { learnLimit, limitTagOf, refuseWhileLimited } from './upstream-limit.ts';
 
-export interface ForwardedParts extends RefreshedSessionParts {
+export interface ForwardedParts extends RefreshedSessionParts, BoundParts {
   readonly forwarder: HttpForwarder;
   readonly settings: Pick<Settings, 'finveraApiKey' | 'finveraHeadersTimeout' | 'finveraBodyTimeout' | 'maxBodyBytes'>;
   readonly metrics: Metrics;
@@ -90,6 +91,7 @@ function forwardWith(
       answerHeaders: context.answerHeaders,
       party: session?.userId ?? context.clientIp,
       ...(route.credential === 'api-key' && settings.finveraApiKey ? { apiKey: settings.finveraApiKey.reveal() } : {}),
+      ...(session ? { bind: boundToSession(parts, session, res) } : {}),
       onBodyWanted: () => sendContinue(req, res),
       onHead: (upstreamMs, status, headers) => {
         context.upstreamMs = upstreamMs;

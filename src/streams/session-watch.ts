@@ -35,8 +35,13 @@ export interface Watching {
 }
 
 export interface SessionWatch {
-  /** A session that ended a moment ago is told of in a microtask. */
-  watch(session: WatchedSession, listener: SessionListener): Watching;
+  /**
+   * A session that ended a moment ago is told of in a microtask.
+   * @param knownSince `gaps` as it was when the session was known to live. Default: now.
+   */
+  watch(session: WatchedSession, listener: SessionListener, knownSince?: number): Watching;
+  /** Grows with each gap in hearing: what was known before one is in doubt. */
+  readonly gaps: number;
   /** How many sessions have something that lasts. */
   readonly size: number;
   close(): void;
@@ -83,7 +88,7 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   const queue = new Set<Entry>();
   const ends = new Map<string, { readonly reason: string; readonly at: number }>();
   let reads = 0;
-  /** Grows with each gap in hearing: a reading that began before it says nothing of what happened in it. */
+  /** A reading that began before a gap says nothing of what happened in it. */
   let gaps = 0;
 
   const drop = (entry: Entry, tell: (listener: SessionListener) => void) => {
@@ -199,12 +204,13 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
       want(entry, 'reread');
     }
   };
+  const doubt = (entry: Entry) => {
+    entry.unverifiedSince ??= clock.now();
+    want(entry, 'reread');
+  };
   const doubtAll = () => {
     gaps += 1;
-    for (const entry of entries.values()) {
-      entry.unverifiedSince ??= clock.now();
-      want(entry, 'reread');
-    }
+    for (const entry of entries.values()) doubt(entry);
   };
   channel.onEvent(onEvent);
   channel.onHealthy(doubtAll);
@@ -226,7 +232,7 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   };
 
   return {
-    watch(session, listener) {
+    watch(session, listener, knownSince = gaps) {
       const ended = ends.get(session.hash);
       if (ended) {
         queueMicrotask(() => listener.ended(ended.reason));
@@ -236,6 +242,7 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
       if (known) adopt(known, session);
       const entry = known ?? enter(session);
       entry.listeners.add(listener);
+      if (knownSince !== gaps) doubt(entry);
       return {
         noteActivity: () => sessions.noteActivity(entry.session),
         expiring: () => expiryOf(entry.session),
@@ -246,6 +253,9 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
           queue.delete(entry);
         },
       };
+    },
+    get gaps() {
+      return gaps;
     },
     get size() {
       return entries.size;

@@ -45,6 +45,7 @@ async function startScene(heartbeatMs: number, isClosed = false): Promise<Scene>
         },
       };
     },
+    gaps: 0,
     size: 0,
     close() {},
   };
