@@ -3,6 +3,7 @@ import { type PurgeTarget, tellPurge } from '../cache/invalidation-feed.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { type CommandOptions, DONE } from './command-options.ts';
 import { openConnection, placeOf, validSettings } from './open-store.ts';
+import { accountName, openAudit } from './operator-audit.ts';
 import type { OperatorArguments } from './parse-operator-command.ts';
 
 /** How soon each instance that reaches Redis has heard of it. */
@@ -28,6 +29,9 @@ export async function purgeCache({ route, path, json }: OperatorArguments, optio
     connection.redis.disconnect();
   }
   const what = route ?? path ?? '*';
+  const audit = openAudit(settings, options);
+  audit.record('cache_purged', { purged: what, by: 'operator', operator: accountName() });
+  audit.close();
   options.stdout.write(
     json ? `${JSON.stringify({ purged: what })}\n` : `${what} is purged; every instance knows within ${HEARD_WITHIN}\n`,
   );

@@ -1,13 +1,9 @@
 /** `sessions end`: ends a session, those of a user, or all, as the operator; each is told to every instance and to the audit trail. */
-import { userInfo } from 'node:os';
-import { systemClock } from '../kernel/clock.ts';
 import type { Audit } from '../observability/audit.ts';
-import { createAuditTrail } from '../observability/audit-trail.ts';
-import { createLogger } from '../observability/logger.ts';
-import { createMetrics } from '../observability/metrics.ts';
 import type { FoundSession, SessionStore } from '../session/session-store.ts';
 import { type CommandOptions, DONE, NOT_DONE, NOT_UNDERSTOOD } from './command-options.ts';
-import { type OpenStore, withStore } from './open-store.ts';
+import { withStore } from './open-store.ts';
+import { accountName, openAudit } from './operator-audit.ts';
 import type { OperatorArguments } from './parse-operator-command.ts';
 import { createProgress } from './progress.ts';
 import { findSession } from './session-outside.ts';
@@ -26,7 +22,7 @@ export async function endSessions(asked: OperatorArguments, options: CommandOpti
       options.stderr.write('Nothing was ended.\n');
       return NOT_DONE;
     }
-    const audit = openAudit(open, options);
+    const audit = openAudit(open.settings, options);
     try {
       return await endAsked(asked, open.store, audit, options);
     } finally {
@@ -79,25 +75,5 @@ async function* askedSessions(
   else if (id !== undefined) {
     const found = await findSession(store, id);
     if (found) yield [found];
-  }
-}
-
-/** A chain of its own in the file of AUDIT_LOG; where that is standard output, on stderr, apart from the answer. */
-function openAudit({ settings }: OpenStore, { stderr }: CommandOptions): Audit {
-  const toStderr = { write: (text: string) => void stderr.write(text) };
-  return createAuditTrail({
-    settings,
-    clock: systemClock,
-    log: createLogger({ level: 'error', destination: toStderr }),
-    metrics: createMetrics({ withProcess: false }),
-    destination: toStderr,
-  });
-}
-
-function accountName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return 'unknown'; // a container's user need not have a name
   }
 }

@@ -28,7 +28,9 @@ export type AuditEvent =
   | 'stream_refused'
   | 'session_keys_changed'
   /** Which log lines are written. */
-  | 'log_changed';
+  | 'log_changed'
+  /** Shared answers are not used any more: `purged` says which. */
+  | 'cache_purged';
 
 /** Every field an audit line may hold; strings are cut at 256 characters. */
 export interface AuditFields {
@@ -48,6 +50,8 @@ export interface AuditFields {
   readonly kids?: string | undefined;
   readonly log_level?: string | undefined;
   readonly sampling?: number | undefined;
+  /** A route, or a pattern of paths. */
+  readonly purged?: string | undefined;
   /** The account on the machine that an operator's command ran under. */
   readonly operator?: string | undefined;
 }

@@ -103,6 +103,7 @@ test('docs/operations.md describes every event of the audit trail', () => {
     stream_refused: true,
     session_keys_changed: true,
     log_changed: true,
+    cache_purged: true,
   };
   const table = read('docs/operations.md').split('## Audit trail')[1] ?? '';
   expect(Object.keys(all).filter((event) => !table.includes(`\`${event}\``))).toEqual([]);
