@@ -27,6 +27,7 @@ import { createStreamReport } from './observability/stream-report.ts';
 import type { InvalidationChannel } from './redis/invalidation-channel.ts';
 import type { RedisConnection } from './redis/redis-client.ts';
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
+import { withIdentityCheck } from './refresh/identity-check.ts';
 import { createRefreshCoordinator } from './refresh/refresh-coordinator.ts';
 import { createBffRoutes } from './routes/bff.ts';
 import { createCachedForward } from './routes/cached-forward.ts';
@@ -103,8 +104,9 @@ export function assemble(parts: AssemblyParts) {
     connectTimeoutMs: settings.finveraConnectTimeout,
     breaker: createFairBreaker(breakerOptions('data', log, metrics)),
   });
+  const sharesByTier = settings.routes.some((route) => route.cache?.scope === 'tier');
   const coordinator = createRefreshCoordinator({
-    sessions,
+    sessions: sharesByTier ? withIdentityCheck(sessions, finvera, log) : sessions,
     finvera,
     lock: redis ? createRedisLock(redis) : createMemoryLock(),
     clock,

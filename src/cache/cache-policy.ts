@@ -41,14 +41,9 @@ export function judge(
   rules: RouteCacheSettings,
   isGatewaysOwn: (lowerName: string) => boolean,
 ): Judgement {
-  const isSetting = fieldOf(headers, 'set-cookie') !== undefined || fieldOf(headers, 'set-cookie2') !== undefined;
-  if (!STORABLE_STATUSES.includes(status) || isSetting || fieldOf(headers, 'content-range') !== undefined)
+  if (!STORABLE_STATUSES.includes(status) || fieldOf(headers, 'content-range') !== undefined || isStream(headers))
     return NOT_STORABLE;
-  const control = controlOf(headers);
-  const { directives, isMalformed } = parseCacheControl(control.cacheControl);
-  if (isMalformed || directives.has('no-store') || directives.has('private')) return NOT_STORABLE;
-  if (!isVaryKeyed(control.vary, rules, isGatewaysOwn)) return NOT_STORABLE;
-  return weigh(status, headers, control, rules, directives);
+  return weigh(status, headers, controlOf(headers), rules, isGatewaysOwn);
 }
 
 /** The second half of `judge`, also for a kept answer that Finvera has confirmed. */
@@ -57,8 +52,13 @@ function weigh(
   headers: HeaderList,
   control: UpstreamControl,
   rules: RouteCacheSettings,
-  directives: Directives,
+  isGatewaysOwn: (lowerName: string) => boolean,
 ): Judgement {
+  if (fieldOf(headers, 'set-cookie') !== undefined || fieldOf(headers, 'set-cookie2') !== undefined)
+    return NOT_STORABLE;
+  const { directives, isMalformed } = parseCacheControl(control.cacheControl);
+  if (isMalformed || directives.has('no-store') || directives.has('private')) return NOT_STORABLE;
+  if (!isVaryKeyed(control.vary, rules, isGatewaysOwn)) return NOT_STORABLE;
   const policy = new CachePolicy(
     { headers: {} },
     { status, headers: { ...fieldsByName(headers), ...canonical(control, directives) } as Record<string, string> },
@@ -100,18 +100,17 @@ export function judgeConfirmation(
   kept: { readonly status: number; readonly headers: HeaderList; readonly control: UpstreamControl },
   headers: HeaderList,
   rules: RouteCacheSettings,
+  isGatewaysOwn: (lowerName: string) => boolean,
 ): Judgement | { readonly kind: 'about_another' } {
   const request = { headers: {} };
   const policy = new CachePolicy(request, { status: kept.status, headers: fieldsByName(kept.headers) });
   const { matches } = policy.revalidatedPolicy(request, { status: 304, headers: fieldsByName(headers) });
   if (!matches) return { kind: 'about_another' };
   const control = { ...kept.control, ...controlOf(headers) };
-  const { directives, isMalformed } = parseCacheControl(control.cacheControl);
-  if (isMalformed || directives.has('no-store') || directives.has('private')) return NOT_STORABLE;
   const validators = kept.headers.flatMap((name, i) =>
     i % 2 === 0 && /^(?:etag|last-modified)$/i.test(name) ? [name, kept.headers[i + 1] as string] : [],
   );
-  return weigh(kept.status, [...validators, ...headers], control, rules, directives);
+  return weigh(kept.status, [...validators, ...headers], control, rules, isGatewaysOwn);
 }
 
 function controlOf(headers: HeaderList): UpstreamControl {
@@ -153,6 +152,10 @@ function isVaryKeyed(
     return !isGatewaysOwn(name);
   });
 }
+
+/** Has no end that anybody could wait for. */
+const isStream = (headers: HeaderList): boolean =>
+  /^\s*(?:text\/event-stream|multipart\/x-mixed-replace)/i.test(fieldOf(headers, 'content-type') ?? '');
 
 const isNoCache = (pragma: string | undefined): boolean => pragma?.toLowerCase().includes('no-cache') ?? false;
 

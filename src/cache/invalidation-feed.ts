@@ -15,8 +15,8 @@ export type PurgeTarget =
   | { readonly kind: 'pattern'; readonly pattern: string };
 
 export interface InvalidationFeed {
-  /** One path in one scope, here at once and elsewhere within half a second. */
-  changed(scope: string, path: string): void;
+  /** One path in every scope (RFC 9111 §4.4), here at once and elsewhere within half a second. */
+  changed(path: string): void;
   close(): void;
 }
 
@@ -79,9 +79,9 @@ export function createInvalidationFeed(
   redis.on('ready', () => void read());
 
   return {
-    changed(scope, path) {
+    changed(path) {
       const now = clock.now();
-      const invalidation: Invalidation = { kind: 'path', id: randomUUID(), at: now, mark: pathMark(scope, path) };
+      const invalidation: Invalidation = { kind: 'path', id: randomUUID(), at: now, mark: pathMark(path) };
       known.set(invalidation.id, now);
       invalidations.apply(invalidation);
       tell(redis, invalidation, now).catch(() => undefined);
@@ -93,8 +93,7 @@ export function createInvalidationFeed(
 /** For an instance without Redis: it is all there is. */
 export function createLocalFeed(invalidations: Invalidations, clock: Clock): InvalidationFeed {
   return {
-    changed: (scope, path) =>
-      invalidations.apply({ kind: 'path', id: '', at: clock.now(), mark: pathMark(scope, path) }),
+    changed: (path) => invalidations.apply({ kind: 'path', id: '', at: clock.now(), mark: pathMark(path) }),
     close: () => undefined,
   };
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { CacheEntry } from './cache-entry.ts';
 
-/** Of what: all of a route, all paths of a pattern (`*` stands for anything), or one path in one scope. */
+/** Of what: all of a route, all paths of a pattern (`*` stands for anything), or one path, whoever shares it. */
 export const invalidationForm = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('route'), id: z.string(), at: z.number(), route: z.string() }),
   z.object({ kind: z.literal('pattern'), id: z.string(), at: z.number(), pattern: z.string() }),
@@ -18,14 +18,14 @@ export type Invalidation = z.infer<typeof invalidationForm>;
 
 export interface Invalidations {
   apply(invalidation: Invalidation): void;
-  covers(entry: Pick<CacheEntry, 'requestedAt' | 'scope' | 'route' | 'path'>): boolean;
+  covers(entry: Pick<CacheEntry, 'requestedAt' | 'route' | 'path'>): boolean;
   /** True where nothing is marked: what is asked first. */
   isEmpty(): boolean;
 }
 
-/** Says neither whose nor which path: it goes through Redis. */
-export function pathMark(scope: string, path: string): string {
-  return createHash('sha256').update(scope).update('\n').update(path).digest('base64url');
+/** Does not say which path: it goes through Redis. */
+export function pathMark(path: string): string {
+  return createHash('sha256').update(path).digest('base64url');
 }
 
 const MAX_PATHS = 10_000;
@@ -60,7 +60,7 @@ export function createInvalidations(): Invalidations {
       if (entry.requestedAt <= everythingUntil) return true;
       if (rules.some(({ at, covers }) => entry.requestedAt <= at && covers(entry))) return true;
       if (paths.size === 0) return false;
-      const at = paths.get(pathMark(entry.scope, entry.path));
+      const at = paths.get(pathMark(entry.path));
       return at !== undefined && entry.requestedAt <= at;
     },
   };

@@ -15,10 +15,8 @@ export function keptFrom(
   body: Buffer,
   { freshness, control }: Storable,
   requestedAt: number,
-  receivedAt: number,
 ): CacheEntry {
   const { ageMs: age, ...times } = freshness;
-  // The time it was under way counts as age, too: no answer looks younger than it is (RFC 9111 §4.2.3).
   const headers = withLength(shown, body);
   return {
     status,
@@ -26,7 +24,8 @@ export function keptFrom(
     body,
     control,
     requestedAt,
-    bornAt: receivedAt - age,
+    // The time it was under way counts as age, too: no answer looks younger than it may be (RFC 9111 §4.2.3).
+    bornAt: requestedAt - age,
     ...times,
     scope,
     route,
@@ -47,11 +46,10 @@ export function confirmed(
   shown: HeaderList,
   { freshness, control }: Storable,
   requestedAt: number,
-  receivedAt: number,
 ): CacheEntry {
   const { ageMs: age, ...times } = freshness;
   const fresh = withoutFields(shown, isOfTheBody);
   const names = new Set(fresh.flatMap((name, i) => (i % 2 === 0 ? [name.toLowerCase()] : [])));
   const headers = [...withoutFields(kept.headers, (name) => names.has(name)), ...fresh];
-  return { ...kept, headers, control, requestedAt, bornAt: receivedAt - age, ...times };
+  return { ...kept, headers, control, requestedAt, bornAt: requestedAt - age, ...times };
 }

@@ -1,7 +1,7 @@
 /**
  * Kept answers in Redis, for all instances: sealed, compressed, inside a byte budget; and the lock under which one
- * instance asks Finvera while the others wait. Nothing here is ever waited for longer than 5 ms, but another instance's
- * exchange.
+ * instance asks Finvera while the others wait. No operation here is waited for longer than `quick-redis.ts` allows, but
+ * another instance's exchange.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CacheSettings } from '../config/settings.ts';
@@ -49,6 +49,8 @@ export interface RedisCacheStoreOptions {
 const LOCK_TTL_MS = 2_000;
 const EACH_ALONE_MS = 2_000;
 const EACH_ALONE = Buffer.from('-');
+/** In a row, while another instance is known to ask. */
+const MAX_LATES = 2;
 const POLL_MIN_MS = 8;
 const POLL_MAX_MS = 60;
 /** A moment longer in Redis than of use: it may still be confirmed instead of sent anew. */
@@ -102,12 +104,16 @@ export function createRedisCacheStore(options: RedisCacheStoreOptions): RedisCac
       if (!quick.isUsable()) return { kind: 'unavailable' };
       const name = seal.nameOf(key);
       const until = performance.now() + maxWaitMs;
+      let latesLeft = 0;
       for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MAX_MS)) {
         const look = await lookOnce(name, isGood);
-        if (look !== 'busy') {
+        // Who waits for another instance loses nothing by waiting on: one late answer of Redis's is not the end of it.
+        if (look !== 'busy' && (look.kind !== 'unavailable' || latesLeft === 0 || !quick.isUsable())) {
           onOperation('get', look.kind === 'found' ? 'found' : look.kind === 'unavailable' ? 'failed' : 'absent');
           return look;
         }
+        if (look === 'busy') latesLeft = MAX_LATES;
+        else latesLeft -= 1;
         if (!mayWait || performance.now() > until) return { kind: 'each_alone' };
         await delay(pauseMs * (0.7 + Math.random() * 0.6), undefined, { ref: false });
       }

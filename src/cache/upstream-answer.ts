@@ -9,7 +9,9 @@ export interface UpstreamAnswer {
   readonly passed: HeaderList;
   /** As they may be kept and shown to anybody who shares: no cookie, no token, no limit of the one who asked. */
   readonly shown: HeaderList;
-  /** True where the body repeats the credential it was asked with: it is nobody else's then. */
+  /** What it says of the limit of the one who asked, and of nobody else's. */
+  readonly own: HeaderList;
+  /** True where the answer repeats the credential it was asked with: it is nobody else's then. */
   holdsCredential(body: Buffer): boolean;
   /** Begins, or goes on after `pause`, for this reader alone. Must be called, or `cancel`. */
   read(reader: BodyReader): void;
@@ -26,24 +28,34 @@ export interface BodyReader {
 
 export type Collected =
   | { readonly kind: 'whole'; readonly body: Buffer }
-  /** What came so far; the rest waits for a reader. */
-  | { readonly kind: 'too_large'; readonly chunks: readonly Buffer[] };
+  /** Too large or too slow: what came so far; the rest waits for a reader. */
+  | { readonly kind: 'unfinished'; readonly chunks: readonly Buffer[] };
 
 /** Rejects where the body breaks off. */
-export function collect(answer: UpstreamAnswer, maxBytes: number): Promise<Collected> {
+export function collect(answer: UpstreamAnswer, maxBytes: number, maxMs: number): Promise<Collected> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
+    const giveUp = () => {
+      clearTimeout(timer);
+      answer.pause();
+      resolve({ kind: 'unfinished', chunks });
+    };
+    const timer = setTimeout(giveUp, maxMs);
     answer.read({
       onChunk(chunk) {
         chunks.push(chunk);
         bytes += chunk.byteLength;
-        if (bytes <= maxBytes) return;
-        answer.pause();
-        resolve({ kind: 'too_large', chunks });
+        if (bytes > maxBytes) giveUp();
       },
-      onEnd: () => resolve({ kind: 'whole', body: Buffer.concat(chunks) }),
-      onFailure: reject,
+      onEnd() {
+        clearTimeout(timer);
+        resolve({ kind: 'whole', body: Buffer.concat(chunks) });
+      },
+      onFailure(cause) {
+        clearTimeout(timer);
+        reject(cause);
+      },
     });
   });
 }

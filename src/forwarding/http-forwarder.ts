@@ -42,8 +42,8 @@ const MAX_CONNECTIONS = 512;
 /** Beyond this many requests at once more are refused: a queue would only turn an overload into time-outs. */
 const DEFAULT_MAX_IN_FLIGHT = 4_096;
 /** Of one client connection: a single pipelining client would take the upstream's connections from all others. */
-const MAX_PIPELINED = 16;
-const OVERLOAD_RETRY_MS = 1_000;
+export const MAX_PIPELINED = 16;
+export const OVERLOAD_RETRY_MS = 1_000;
 /** Given up at any time nothing has changed (RFC 9110 §9.2.1). */
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -71,13 +71,14 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   };
   return {
     async fetch(request) {
-      const permit = enter(false);
+      const permit = enter(false, request.party);
       let isOver = false;
       const onOver = () => {
         if (isOver) return;
         isOver = true;
         inFlight -= 1;
         permit.abandon();
+        request.onOver?.();
       };
       return await fetchUpstream({ ways, permit, onOver }, request);
     },

@@ -17,6 +17,10 @@ export interface FetchRequest {
   headersWith(bearer: string | undefined): HeaderList;
   readonly headersTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+  /** Who is behind the request: failures that one party provokes must not end the service of others. */
+  readonly party?: string;
+  /** Called once when the exchange is over, its body too, however it ended. */
+  readonly onOver?: () => void;
   /** Asked once. A rejection becomes the answer. */
   readonly onUnauthorized?: () => Promise<UnauthorizedVerdict>;
 }

@@ -20,6 +20,8 @@ export interface UserShare {
    * @throws GatewayError `upstream_unavailable`, or rejects with it, where too many wait, for too long, or the client left.
    */
   enter(userId: string, res: ServerResponse): Promise<void> | undefined;
+  /** Takes a place where there is one at once. @returns false where there is none. */
+  tryEnter(userId: string): boolean;
   /** Hands the place on to whoever has waited longest. */
   leave(userId: string): void;
 }
@@ -38,17 +40,21 @@ const RETRY_AFTER_MS = 1_000;
 export function createUserShare(options: UserShareOptions = {}): UserShare {
   const { maxAtOnce = MAX_AT_ONCE, maxWaiting = MAX_WAITING, maxWaitMs = MAX_WAIT_MS } = options;
   const shares = new Map<string, Share>();
+  const tryEnter = (userId: string): boolean => {
+    const share = shares.get(userId);
+    if (share === undefined) {
+      shares.set(userId, { underWay: 1 });
+      return true;
+    }
+    if (share.underWay >= maxAtOnce) return false;
+    share.underWay += 1;
+    return true;
+  };
   return {
+    tryEnter,
     enter(userId, res) {
-      const share = shares.get(userId);
-      if (share === undefined) {
-        shares.set(userId, { underWay: 1 });
-        return undefined;
-      }
-      if (share.underWay < maxAtOnce) {
-        share.underWay += 1;
-        return undefined;
-      }
+      if (tryEnter(userId)) return undefined;
+      const share = shares.get(userId) as Share;
       share.waiting ??= new Set();
       if (share.waiting.size >= maxWaiting) throw overload();
       return waitIn(share.waiting, res, maxWaitMs);

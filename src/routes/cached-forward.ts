@@ -3,28 +3,21 @@
  * before anything kept is looked for, and once more where it waited for another one's answer.
  */
 import type { Request, Response } from 'express';
-import { requestDirectives } from '../cache/cache-control.ts';
-import {
-  createNameMatch,
-  keyOf,
-  normaliseQuery,
-  type ScopeText,
-  scopeText,
-  selectHeaders,
-  uriKeyOf,
-} from '../cache/cache-key.ts';
+import { type CacheAnswer, statusOfError } from '../cache/cache-answer.ts';
+import type { ScopeText } from '../cache/cache-key.ts';
 import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
-import type { CacheAnswer, CacheQuestion } from '../cache/response-cache.ts';
 import type { SharedAnswers } from '../cache/shared-answers.ts';
 import type { RouteCacheSettings, RouteSettings, Settings } from '../config/settings.ts';
-import { isClientClaim, passedRequestHeaders } from '../forwarding/header-policy.ts';
+import { openRequestsOn, whenGone } from '../forwarding/client-connection.ts';
+import { MAX_PIPELINED, OVERLOAD_RETRY_MS } from '../forwarding/http-forwarder.ts';
 import { contextOf, type RequestContext } from '../guards/request-context.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Session } from '../session/session.ts';
 import { boundToSession } from './bound-to-session.ts';
 import { createFetchForCache } from './cache-fetch.ts';
+import { createTargets, scopeOf } from './cache-target.ts';
 import { sendKept, sendPassed } from './cached-answer.ts';
-import { createForward, type Forward, type ForwardedParts } from './forwarded.ts';
+import { createForward, type Forward, type ForwardedParts, refuseOtherMethods } from './forwarded.ts';
 import { freshSession } from './refreshed-session.ts';
 
 export interface CachedForwardParts extends ForwardedParts {
@@ -32,7 +25,7 @@ export interface CachedForwardParts extends ForwardedParts {
   readonly settings: ForwardedParts['settings'] & Pick<Settings, 'finveraUrl' | 'cache' | 'publicUrl'>;
 }
 
-const UNSAFE: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
+const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 /** A session that changes while its request waits is looked at again; one that changes all the time asks alone. */
 const MAX_ATTEMPTS = 2;
 
@@ -46,10 +39,9 @@ export function createCachedForward(
   const plain = createForward(
     {
       ...parts,
-      onForwarded(method, status, session, { path }) {
-        // A change that Finvera accepted: what was kept of that path is of the past (RFC 9111 §4.4).
-        const scope = UNSAFE.includes(method) && status < 400 ? scopeOf(rules, session) : undefined;
-        if (scope !== undefined) answers.feed.changed(scope, path.raw);
+      onForwarded(method, status, { path }) {
+        // A change that Finvera accepted: what was kept of that path, for whomever, is of the past (RFC 9111 §4.4).
+        if (!SAFE.includes(method) && status < 400) answers.feed.changed(path.raw);
       },
     },
     route,
@@ -59,28 +51,49 @@ export function createCachedForward(
     told('passed');
     return plain(req, res);
   };
-  const toQuestion = createQuestions(parts, route, rules);
+  const toTarget = createTargets(parts.settings, route, rules);
   const fetchFor = createFetchForCache(parts, route, rules);
+
+  const ask = async (req: Request, res: Response, session: Session | undefined, scope: ScopeText) => {
+    // Who waits counts among what one connection may have under way, as what is forwarded does.
+    if (openRequestsOn(req.socket) >= MAX_PIPELINED)
+      throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
+    const arrived = whenGone(req.socket, () => undefined);
+    const target = toTarget(req, contextOf(res), scope);
+    try {
+      return await answers.cache.answer({ ...target, fetch: fetchFor(res, session, target) });
+    } finally {
+      arrived();
+    }
+  };
 
   const answer = async (req: Request, res: Response): Promise<void> => {
     const context = contextOf(res);
+    refuseOtherMethods(route, req.method);
     for (let attempt = 1; ; attempt += 1) {
       const session = route.credential === 'none' ? undefined : await freshSession(parts, req, res);
       const scope = scopeOf(rules, session);
       if (scope === undefined || attempt > MAX_ATTEMPTS)
         return forwardAlone(req, res, { kind: 'forward', reason: 'bypass' });
-      const target = toQuestion(req, context, scope);
-      const found = await answers.cache.answer({ ...target, fetch: fetchFor(req, res, session, target) });
+      const found = await ask(req, res, session, scope);
       if (req.socket.destroyed) return drop(found);
       if ('waited' in found && found.waited && session) {
         const now = await freshSession(parts, req, res);
         if (scopeOf(rules, now) !== scope) continue;
       }
-      if (found.kind === 'not_kept')
+      if (found.kind === 'not_kept') {
+        tell(context, { kind: 'none', detail: 'only-if-cached' });
         throw new GatewayError('upstream_timeout', {
           detail: 'Nothing fresh is kept, and the request asks for nothing else.',
         });
+      }
       if (found.kind === 'alone') return forwardAlone(req, res, found.status);
+      if (found.kind === 'failed') {
+        tell(context, found.status);
+        throw found.error;
+      }
+      // Finvera was asked as a user whom caches in front of the gateway know by the cookie alone (RFC 9111 §4.1).
+      if (session) context.answerHeaders.push('Vary', 'Cookie');
       if (found.kind === 'passed') {
         told('passed');
         tell(context, found.status);
@@ -106,16 +119,19 @@ async function withStatus(res: Response, work: () => Promise<void>): Promise<voi
   try {
     await work();
   } catch (error) {
-    const context = contextOf(res);
-    if (!context.answerHeaders.includes('Cache-Status')) tell(context, statusOf(error));
+    tellFailure(contextOf(res), error);
     throw error;
   }
 }
 
-function statusOf(error: unknown): CacheStatus {
-  if (!(error instanceof GatewayError)) return { kind: 'none' };
-  if (error.kind === 'rate_limited') return { kind: 'none', detail: 'rate-limited' };
-  return error.kind.startsWith('upstream_') ? { kind: 'forward', reason: 'uri-miss' } : { kind: 'none' };
+/** What was to be forwarded and was refused here instead was not forwarded. */
+function tellFailure(context: RequestContext, error: unknown): void {
+  const { answerHeaders } = context;
+  const at = answerHeaders.indexOf('Cache-Status');
+  const status = statusOfError(error, 'uri-miss');
+  if (at < 0) tell(context, status);
+  else if (status.kind === 'none' && answerHeaders[at + 1]?.includes('; fwd='))
+    answerHeaders[at + 1] = formatCacheStatus(status);
 }
 
 function tell({ answerHeaders }: RequestContext, status: CacheStatus): void {
@@ -130,48 +146,6 @@ function bypassReason({ method, headers }: Request): 'method' | 'bypass' | undef
   return hasBody || headers.range !== undefined || isConditional ? 'bypass' : undefined;
 }
 
-/** Undefined where there is nobody to share with: a session that Finvera gave no tier. */
-function scopeOf({ scope }: RouteCacheSettings, session: Session | undefined): ScopeText | undefined {
-  if (scope === 'public') return scopeText('public', '');
-  const value = scope === 'tier' ? session?.user.licensing_tier_id : session?.user.user_id;
-  return value ? scopeText(scope, value) : undefined;
-}
-
 function drop(answer: CacheAnswer): void {
   if (answer.kind === 'passed') answer.answer.cancel();
-}
-
-export type CacheTarget = Omit<CacheQuestion, 'fetch'> & {
-  /** What Finvera is sent. */
-  readonly query: string;
-  readonly headers: readonly string[];
-};
-
-/** What a request asks for, apart from who asks. */
-function createQuestions({ settings }: CachedForwardParts, route: RouteSettings, rules: RouteCacheSettings) {
-  const isIgnoredQuery = createNameMatch(settings.cache.ignoredQuery);
-  const isIgnoredHeader = createNameMatch(settings.cache.ignoredHeaders);
-  const { credential, apiKeyIn } = route;
-  const maxWaitMs = route.headersTimeout ?? settings.finveraHeadersTimeout;
-  return (req: Request, context: RequestContext, scope: ScopeText): CacheTarget => {
-    const headers = selectHeaders(passedRequestHeaders(req.rawHeaders), isIgnoredHeader);
-    const query = normaliseQuery(context.path.query, isIgnoredQuery);
-    const path = context.path.raw;
-    // The host is not in it: Finvera is told one and the same (`cache-fetch.ts`), so that instances with other ports share.
-    const origin = [settings.finveraUrl, credential, apiKeyIn, context.proto].join(' ');
-    const uri = { origin, scope, route: route.path, path, query };
-    return {
-      key: keyOf({ ...uri, headers }),
-      uriKey: uriKeyOf(uri),
-      scope,
-      route: route.path,
-      path,
-      rules,
-      directives: requestDirectives(req.headers['cache-control'], req.headers.pragma),
-      maxWaitMs,
-      isGatewaysOwn: isClientClaim,
-      query,
-      headers,
-    };
-  };
 }

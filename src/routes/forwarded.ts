@@ -26,12 +26,7 @@ export interface ForwardedParts extends RefreshedSessionParts, BoundParts {
   /** Absent where Finvera is asked whatever it said of the rate. */
   readonly limits?: UpstreamLimits;
   /** Told when the head of an answer passes. */
-  readonly onForwarded?: (
-    method: string,
-    status: number,
-    session: Session | undefined,
-    context: RequestContext,
-  ) => void;
+  readonly onForwarded?: (method: string, status: number, context: RequestContext) => void;
 }
 
 export type Forward = (req: Request, res: Response) => Promise<void>;
@@ -41,7 +36,7 @@ export function createForward(parts: ForwardedParts, route: RouteSettings, fixed
   const forwardAs = forwardWith(parts, route, fixedPath);
   return async (req, res) => {
     const { method } = req;
-    if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
+    refuseOtherMethods(route, method);
     if (method === 'OPTIONS' && isLastHop(req))
       return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
     if (route.credential === 'none') return await forwardAs(req, res, undefined);
@@ -96,7 +91,7 @@ function forwardWith(
       onHead: (upstreamMs, status, headers) => {
         context.upstreamMs = upstreamMs;
         if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
-        onForwarded?.(req.method, status, session, context);
+        onForwarded?.(req.method, status, context);
         metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000);
       },
       // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
@@ -145,6 +140,11 @@ export function credentialFor(
   const key = apiKey ?? '';
   if (route.apiKeyIn === 'bearer') return { bearer: key, query };
   return { bearer: undefined, query: withApiKey(query, key) };
+}
+
+/** @throws GatewayError `method_not_allowed` */
+export function refuseOtherMethods(route: RouteSettings, method: string): void {
+  if (!allows(route, method)) throw new GatewayError('method_not_allowed', { allow: allowedMethods(route) });
 }
 
 function allows({ methods }: RouteSettings, method: string): boolean {

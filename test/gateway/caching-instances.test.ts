@@ -1,6 +1,9 @@
 // Shared answers of several instances on one Redis: one request for all, what lies in Redis, and a Redis that fails.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createCacheSeal } from '../../src/cache/cache-seal.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { Secret } from '../../src/kernel/secret.ts';
+import { createRedisConnection } from '../../src/redis/redis-client.ts';
 import { cacheKeys } from '../../src/redis/redis-keys.ts';
 import { cachedRoute, cacheSettings, ENTERPRISE, STANDARD } from '../support/cached-scene.ts';
 import { operate } from '../support/operator.ts';
@@ -44,6 +47,12 @@ async function userOf(gateways: readonly TestGateway[], email = ENTERPRISE): Pro
 
 /** How often Finvera is asked is what is tested: a mistake of the script must not look like one request. */
 const numbered: Script = (_request, count) => ({ headers: ['ETag', '"e"'], body: `answer ${count} `.repeat(500) });
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 0x41;
+  return copy;
+}
 
 const entries = async () => (await redis.client.keys('finvera:cache:*:entry:*')).length;
 
@@ -96,10 +105,11 @@ describe('three instances', () => {
     const first = async (browser: Browser | undefined, path: string) => (await browser?.fetch(path))?.text.slice(0, 8);
     for (const path of [PATH, '/delivery/other']) await first(a, path);
     await until('the other has it', async () => (await first(b, PATH)) === 'answer 1', 10_000);
-    const { stdout } = await operate('cache purge --path /delivery/api/*', {
+    const { stdout, stderr } = await operate('cache purge --path /delivery/api/*', {
       REDIS_URL: redis.url,
       SESSION_KEYS: KEYS,
     });
+    expect(stderr).toMatch(/"event":"cache_purged".*"purged":"\/delivery\/api\/\*"/);
     expect(stdout).toBe('/delivery/api/* is purged; every instance knows within 1 s\n');
     await until('both ask anew', async () => (await first(a, PATH)) !== 'answer 1', 10_000);
     await until('both ask anew', async () => (await first(b, PATH)) !== 'answer 1', 10_000);
@@ -170,6 +180,56 @@ describe('what lies in Redis', () => {
     expect(texts).toEqual(['answer 3', 'answer 4']);
   });
 
+  test('that is garbled, cut, of another version or of another kind is as if it were not there', async () => {
+    upstream.script((_request, count) => ({ body: `answer ${count}` }));
+    const [browser] = await userOf([await instance()]);
+    const seal = createCacheSeal([{ kid: 'k1', key: new Secret(Buffer.alloc(32, 1).toString('base64url')) }]);
+    const spoil: readonly ((bytes: Buffer, name: string) => Buffer | 'list')[] = [
+      () => Buffer.alloc(0),
+      () => Buffer.from([0]),
+      () => Buffer.from([1, 255]),
+      () => Buffer.alloc(5_000, 1),
+      (bytes) => bytes.subarray(0, bytes.length - 1),
+      (bytes) => bytes.subarray(0, 20),
+      (bytes) => Buffer.concat([bytes, Buffer.from([0])]),
+      (bytes) => flipped(bytes, 0),
+      (bytes) => flipped(bytes, 1),
+      (bytes) => flipped(bytes, 8),
+      (bytes) => flipped(bytes, bytes.length - 1),
+      // By the right key: what another version of the gateway may have written.
+      (_bytes, name) => seal.seal(name, Buffer.alloc(0)),
+      (_bytes, name) => seal.seal(name, Buffer.from([255, 255, 255, 255, 0])),
+      (_bytes, name) => seal.seal(name, Buffer.from('\0\0\0\x02{}body')),
+      (_bytes, name) => seal.seal(name, Buffer.from('\0\0\0\x04nullbody')),
+      () => 'list',
+    ];
+    const seen = new Set<string>();
+    for (const [i, spoilt] of spoil.entries()) {
+      await browser?.fetch(`${PATH}/${i}`);
+      await until('it is kept', async () => (await entries()) === i + 1, 10_000);
+      const [key = ''] = (await redis.client.keys('finvera:cache:*:entry:*')).filter((each) => !seen.has(each));
+      seen.add(key);
+      const bytes = spoilt((await redis.client.getBuffer(key)) ?? Buffer.alloc(0), key.slice(key.lastIndexOf(':') + 1));
+      await redis.client.del(key);
+      if (bytes === 'list') await redis.client.rpush(key, 'x');
+      else await redis.client.set(key, bytes);
+    }
+    const before = upstream.requests.length;
+    const later = (await instance()).browser();
+    later.cookie = browser?.cookie;
+    for (const i of spoil.keys()) {
+      const reply = await later.fetch(`${PATH}/${i}`);
+      expect([reply.status, reply.text]).toEqual([200, `answer ${before + i + 1}`]);
+    }
+    const again = (await instance()).browser();
+    again.cookie = browser?.cookie;
+    await until(
+      'what is right has taken its place',
+      async () => (await again.fetch(`${PATH}/0`)).text === `answer ${before + 1}`,
+      10_000,
+    );
+  });
+
   test('is compressed where it is large, and bounded by the budget', async () => {
     upstream.script((_request, count) => ({ body: `${count} `.repeat(20_000) }));
     const [browser] = await userOf([await instance()]);
@@ -185,8 +245,6 @@ describe('what lies in Redis', () => {
     );
     const gateway = await instance();
     expect(gateway.settings.cache.redisMaxBytes).toBeGreaterThan(0);
-    const { createRedisConnection } = await import('../../src/redis/redis-client.ts');
-    const { Secret } = await import('../../src/kernel/secret.ts');
     const connection = createRedisConnection(new Secret(redis.url), gateway.gateway.log);
     await until('it is connected', () => connection.status === 'ready', 10_000);
     const now = systemClock.now();

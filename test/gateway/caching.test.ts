@@ -1,4 +1,5 @@
-// Shared answers, rule by rule: what is kept and for whom (RFC 9111 §3), when it is used (§4), stale (RFC 5861), what is said of it (RFC 9211).
+// Shared answers, rule by rule: what is kept and for whom (RFC 9111 §3), what tells answers apart (§4.1), what ends them (§4.4).
+import { request } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { closeCachedScenes, ENTERPRISE_2, STANDARD, startCachedScene, TTL_MS } from '../support/cached-scene.ts';
 import type { Reply } from '../support/http-client.ts';
@@ -128,6 +129,41 @@ describe('what Finvera says is less counts: RFC 9111 §4.2.1', () => {
     expect(upstream.requests.map(({ url }) => url.split('?')[1])).toEqual(['a', 'both', 'a']);
   });
 
+  test('nothing is guessed from Last-Modified: the route says it (§4.2.2)', async () => {
+    for (const scope of ['tier', 'public'] as const) {
+      const route = scope === 'public' ? ({ credential: 'none' } as const) : {};
+      const { upstream, clock, user } = await startCachedScene({
+        rules: { scope },
+        route,
+        script: always('Last-Modified', 'Sat, 01 Jan 2000 00:00:00 GMT'),
+      });
+      const browser = await user();
+      for (const [advanceMs, asked] of [
+        [0, 1],
+        [TTL_MS - 1, 1],
+        [1, 2],
+      ] as const) {
+        clock.advance(advanceMs);
+        await browser.fetch(PATH);
+        expect(upstream.requests).toHaveLength(asked);
+      }
+    }
+  });
+
+  test('the time it was under way counts (§4.2.3)', async () => {
+    const scene = await startCachedScene({
+      script: (_request, count) => {
+        scene.clock.advance(3_000);
+        return { body: `answer ${count}` };
+      },
+    });
+    const browser = await scene.user();
+    expect((await browser.fetch(PATH)).headers.age).toBeUndefined();
+    expect(seen(await browser.fetch(PATH)).slice(2)).toEqual(['finvera-gateway; hit; ttl=7', '3']);
+    scene.clock.advance(7_000);
+    expect((await browser.fetch(PATH)).text).toBe('answer 2');
+  });
+
   test('the age it came with counts, and is told (§4.2.3)', async () => {
     const { upstream, clock, user } = await startCachedScene({ script: always('Age', '7') });
     const browser = await user();
@@ -233,15 +269,79 @@ describe('never kept: RFC 9111 §3', () => {
     expect((await browser.fetch(PATH)).headers['cache-control']).toBe('max-age=60, private');
   });
 
-  test('an answer that repeats the token it was asked with', async () => {
-    const { user } = await startCachedScene({
-      script: ({ headers }, count) => ({ body: `${count} ${headers.authorization}` }),
+  test.each(['tier', 'user'] as const)(
+    'an answer that repeats the token it was asked with, in its body or a field, in scope %s',
+    async (scope) => {
+      const { upstream, user } = await startCachedScene({
+        rules: { scope },
+        script: ({ url, headers }) =>
+          url.endsWith('field')
+            ? { headers: ['X-Echo', String(headers.authorization)] }
+            : { body: String(headers.authorization) },
+      });
+      const [one, other] = [await user(), await user(ENTERPRISE_2)];
+      for (const query of ['?body', '?field']) {
+        const before = upstream.requests.length;
+        await one.fetch(PATH + query);
+        const token = String(upstream.requests[before]?.headers.authorization).slice('Bearer '.length);
+        const theirs = await other.fetch(PATH + query);
+        expect(theirs.text + JSON.stringify(theirs.headers)).not.toContain(token);
+        await one.fetch(PATH + query);
+        expect(upstream.requests).toHaveLength(before + 3);
+      }
+    },
+  );
+
+  test('a stream of events, which passes as it comes', async () => {
+    const { gateway, upstream, user } = await startCachedScene({
+      script: (_request, _count, response) => {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        response.write('data: 1\n\n');
+        return undefined;
+      },
     });
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    const token = (await one.fetch(PATH)).text.slice(2);
-    const theirs = await other.fetch(PATH);
-    expect(theirs.text.slice(0, 1)).toBe('2');
-    expect(theirs.text).not.toContain(token);
+    const { cookie = '' } = await user();
+    const first = await new Promise<string>((resolve, reject) => {
+      const headers = { Cookie: cookie, 'Sec-Fetch-Site': 'same-origin' };
+      const asked = request(gateway.url + PATH, { headers, agent: false }, (response) => {
+        response.on('error', () => undefined);
+        response.once('data', (chunk: Buffer) => {
+          resolve(String(chunk));
+          asked.destroy();
+        });
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
+    expect(first).toBe('data: 1\n\n');
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
+
+describe('whose answers may be shared: RFC 9111 §3.5', () => {
+  test('on a public route no credential is sent, whatever the client brings, so that everybody’s answer is the same', async () => {
+    const { gateway, upstream, user } = await startCachedScene({
+      rules: { scope: 'public' },
+      route: { path: '/public', credential: 'none' },
+      others: [],
+      script: always(),
+    });
+    const known = await user();
+    const headers = { Authorization: 'Bearer mine' };
+    expect((await known.fetch('/public/1', { headers })).text).toBe('answer 1');
+    expect((await gateway.browser().fetch('/public/1')).text).toBe('answer 1');
+    expect(upstream.requests.map((each) => [each.headers.authorization, each.headers.cookie])).toEqual([
+      [undefined, undefined],
+    ]);
+  });
+
+  test('what says public, s-maxage or must-revalidate is still of one tier alone', async () => {
+    for (const said of ['public', 's-maxage=60', 'must-revalidate, max-age=60']) {
+      const { user } = await startCachedScene({ script: always('Cache-Control', said) });
+      const [enterprise, standard] = [await user(), await user(STANDARD)];
+      expect((await enterprise.fetch(PATH)).text).toBe('answer 1');
+      expect((await standard.fetch(PATH)).text).toBe('answer 2');
+    }
   });
 });
 
@@ -332,7 +432,7 @@ describe('past the cache', () => {
 });
 
 describe('unsafe methods: RFC 9111 §4.4', () => {
-  test('an accepted change ends what was kept of its path, with every query, in its scope', async () => {
+  test('an accepted change ends what was kept of its path, with every query, for everybody', async () => {
     const { upstream, clock, user } = await startCachedScene({ script: always() });
     const [browser, standard] = [await user(), await user(STANDARD)];
     for (const query of ['', '?a=1']) await browser.fetch(PATH + query);
@@ -347,9 +447,32 @@ describe('unsafe methods: RFC 9111 §4.4', () => {
     expect(upstream.requests).toHaveLength(before + 2);
     for (const query of ['', '?a=1']) await browser.fetch(PATH + query);
     await browser.fetch(`${PATH}/2`);
-    await standard.fetch(PATH);
     expect(upstream.requests).toHaveLength(before + 2);
+    await standard.fetch(PATH);
+    expect(upstream.requests).toHaveLength(before + 3);
   });
+
+  test.each(['PUT', 'DELETE', 'POST'])(
+    '%s does, and what was asked before it and comes after it is not kept',
+    async (method) => {
+      const { upstream, clock, user } = await startCachedScene({
+        script: async (request, count) => {
+          if (request.method === 'GET' && count === 1) await until('the change is made', () => changed, 10_000);
+          return { body: `answer ${count}` };
+        },
+      });
+      let changed = false;
+      const browser = await user();
+      const slow = browser.fetch(PATH);
+      await until('it is asked', () => upstream.requests.length === 1, 10_000);
+      clock.advance(10);
+      await browser.fetch(PATH, { method });
+      changed = true;
+      expect((await slow).text).toBe('answer 1');
+      clock.advance(10);
+      expect((await browser.fetch(PATH)).text).toBe('answer 3');
+    },
+  );
 
   test('a refused one does not', async () => {
     const { upstream, user } = await startCachedScene({
@@ -360,411 +483,5 @@ describe('unsafe methods: RFC 9111 §4.4', () => {
     await browser.fetch(PATH, { method: 'PUT', body: 'x' });
     expect((await browser.fetch(PATH)).text).toBe('answer 1');
     expect(upstream.requests).toHaveLength(2);
-  });
-});
-
-describe('a browser’s conditions: RFC 9111 §4.3.2', () => {
-  test.each([
-    ['If-None-Match', '"e"', 304],
-    ['If-None-Match', 'W/"e"', 304],
-    ['If-None-Match', '"x", "e"', 304],
-    ['If-None-Match', '*', 304],
-    ['If-None-Match', '"x"', 200],
-    ['If-Modified-Since', 'Tue, 24 Nov 2026 11:00:00 GMT', 304],
-    ['If-Modified-Since', 'Tue, 24 Nov 2026 10:59:59 GMT', 200],
-    ['If-Modified-Since', 'yesterday', 200],
-  ])('%s: %s is %d from what is kept, and Finvera is not asked with it', async (name, value, status) => {
-    const headers = ['ETag', '"e"', 'Last-Modified', 'Tue, 24 Nov 2026 11:00:00 GMT', 'Content-Type', 'text/plain'];
-    const { upstream, user } = await startCachedScene({ script: always(...headers) });
-    const browser = await user();
-    for (let i = 0; i < 2; i += 1) {
-      const reply = await browser.fetch(PATH, { headers: { [name]: value } });
-      expect([reply.status, reply.text, reply.headers.etag]).toEqual([status, status === 304 ? '' : 'answer 1', '"e"']);
-      if (status === 304) expect(reply.headers['content-type']).toBeUndefined();
-    }
-    expect(upstream.requests).toHaveLength(1);
-    expect(upstream.requests[0]?.headers).not.toHaveProperty(name.toLowerCase());
-  });
-
-  test('If-None-Match counts before If-Modified-Since', async () => {
-    const headers = ['ETag', '"e"', 'Last-Modified', 'Tue, 24 Nov 2026 11:00:00 GMT'];
-    const { user } = await startCachedScene({ script: always(...headers) });
-    const browser = await user();
-    const both = { 'If-None-Match': '"x"', 'If-Modified-Since': 'Tue, 24 Nov 2026 11:00:00 GMT' };
-    expect((await browser.fetch(PATH, { headers: both })).status).toBe(200);
-  });
-});
-
-describe('revalidation: RFC 9111 §4.3', () => {
-  test('a 304 makes it fresh again, under new fields, asked with the bearer of the one who asks', async () => {
-    const { upstream, clock, user } = await startCachedScene({
-      script: ({ headers }) =>
-        headers['if-none-match'] === '"e"'
-          ? { status: 304, headers: ['ETag', '"e"', 'X-New', 'yes', 'Content-Type', 'text/wrong'] }
-          : { headers: ['ETag', '"e"', 'Content-Type', 'text/plain'] },
-    });
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    await one.fetch(PATH);
-    clock.advance(TTL_MS);
-    const renewed = await other.fetch(PATH);
-    expect(seen(renewed)).toEqual([200, 'answer 1', 'finvera-gateway; fwd=stale; fwd-status=304', '0']);
-    expect([renewed.headers['x-new'], renewed.headers['content-type']]).toEqual(['yes', 'text/plain']);
-    const [first, second] = upstream.requests.map(({ headers }) => headers.authorization);
-    expect(first).not.toBe(second);
-    clock.advance(1_000);
-    expect(seen(await one.fetch(PATH)).slice(1)).toEqual(['answer 1', 'finvera-gateway; hit; ttl=9', '1']);
-    expect(upstream.requests).toHaveLength(2);
-  });
-
-  test('a 304 about another answer is no confirmation: it is fetched whole', async () => {
-    const { upstream, clock, user } = await startCachedScene({
-      script: ({ headers }) =>
-        headers['if-none-match'] ? { status: 304, headers: ['ETag', '"other"'] } : { headers: ['ETag', '"e"'] },
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS);
-    expect((await browser.fetch(PATH)).text).toBe('answer 3');
-    expect(upstream.requests).toHaveLength(3);
-  });
-
-  test('no-cache with a validator is kept and asked for each time', async () => {
-    const { upstream, user } = await startCachedScene({
-      rules: { staleWhileRevalidate: 60_000, staleIfError: 60_000 },
-      script: ({ headers }) =>
-        headers['if-none-match']
-          ? { status: 304, headers: ['ETag', '"e"'] }
-          : { headers: ['ETag', '"e"', 'Cache-Control', 'no-cache'] },
-    });
-    const browser = await user();
-    for (let i = 0; i < 3; i += 1) expect((await browser.fetch(PATH)).text).toBe('answer 1');
-    expect(upstream.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"e"', '"e"']);
-  });
-
-  test.each([403, 404])('%d ends what was kept, though the route allows stale ones', async (status) => {
-    const { upstream, clock, user } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count) => (count > 1 ? { status } : { headers: ['ETag', '"e"'] }),
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS);
-    for (let i = 0; i < 2; i += 1) expect((await browser.fetch(PATH)).status).toBe(status);
-    expect(upstream.requests[2]?.headers).not.toHaveProperty('if-none-match');
-  });
-});
-
-describe('a client’s wishes: RFC 9111 §5.2.1', () => {
-  test.each([
-    ['no-cache', { 'Cache-Control': 'no-cache' }],
-    ['max-age=0', { 'Cache-Control': 'max-age=0' }],
-    ['max-age=5', { 'Cache-Control': 'max-age=5' }],
-    ['min-fresh=8', { 'Cache-Control': 'min-fresh=8' }],
-    ['Pragma: no-cache', { Pragma: 'no-cache' }],
-  ])('%s asks Finvera again, but not for what is young', async (_name, headers) => {
-    const { upstream, clock, user } = await startCachedScene({ script: always() });
-    const browser = await user();
-    for (let i = 0; i < 3; i += 1) await browser.fetch(PATH, { headers });
-    expect(upstream.requests).toHaveLength(1);
-    clock.advance(6_000);
-    const reply = await browser.fetch(PATH, { headers });
-    expect([reply.text, statusOf(reply)]).toEqual(['answer 2', 'finvera-gateway; fwd=request; stored']);
-    expect(upstream.requests[1]?.headers).not.toHaveProperty('cache-control');
-  });
-
-  test('only-if-cached is 504 where nothing fresh is kept', async () => {
-    const { upstream, user } = await startCachedScene({ script: always() });
-    const browser = await user();
-    const headers = { 'Cache-Control': 'only-if-cached' };
-    expectProblem(await browser.fetch(PATH, { headers }), 504, 'upstream_timeout');
-    await browser.fetch(PATH);
-    expect((await browser.fetch(PATH, { headers })).text).toBe('answer 1');
-    expect(upstream.requests).toHaveLength(1);
-  });
-
-  test('no-store keeps nothing of its answer, and may be answered from what is kept', async () => {
-    const { upstream, user } = await startCachedScene({ script: always() });
-    const browser = await user();
-    const headers = { 'Cache-Control': 'no-store' };
-    expect(statusOf(await browser.fetch(PATH, { headers }))).toBe('finvera-gateway; fwd=uri-miss');
-    expect((await browser.fetch(PATH)).text).toBe('answer 2');
-    expect((await browser.fetch(PATH, { headers })).text).toBe('answer 2');
-    expect(upstream.requests).toHaveLength(2);
-  });
-});
-
-describe('stale while it is renewed: RFC 5861 §3', () => {
-  test('is served at once and renewed once in the background', async () => {
-    const { upstream, clock, user } = await startCachedScene({
-      rules: { staleWhileRevalidate: 20_000 },
-      script: always(),
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS + 5_000);
-    const replies = await Promise.all(Array.from({ length: 20 }, () => browser.fetch(PATH)));
-    expect(seen(replies[0] as Reply)).toEqual([
-      200,
-      'answer 1',
-      'finvera-gateway; hit; ttl=-5; detail=stale-while-revalidate',
-      '15',
-    ]);
-    await until('it is renewed', async () => (await browser.fetch(PATH)).text === 'answer 2', 10_000);
-    expect(upstream.requests).toHaveLength(2);
-  });
-
-  test.each(['must-revalidate', 'proxy-revalidate', 's-maxage=10', 'max-age=10, stale-while-revalidate=0'])(
-    'not with %s (RFC 9111 §4.2.4)',
-    async (said) => {
-      const { clock, user } = await startCachedScene({
-        rules: { staleWhileRevalidate: 60_000, staleIfError: 60_000 },
-        script: always('Cache-Control', said),
-      });
-      const browser = await user();
-      await browser.fetch(PATH);
-      clock.advance(TTL_MS);
-      expect((await browser.fetch(PATH)).text).toBe('answer 2');
-    },
-  );
-
-  test('not beyond its time', async () => {
-    const { clock, user } = await startCachedScene({ rules: { staleWhileRevalidate: 20_000 }, script: always() });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS + 20_000);
-    expect((await browser.fetch(PATH)).text).toBe('answer 2');
-  });
-});
-
-describe('stale where Finvera fails: RFC 5861 §4', () => {
-  test.each([500, 502, 503, 504, 429])('%d', async (status) => {
-    const { clock, user } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count) => (count === 1 ? {} : { status, headers: ['Cache-Control', 'max-age=60'] }),
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS + 1_000);
-    expect(seen(await browser.fetch(PATH))).toEqual([
-      200,
-      'answer 1',
-      `finvera-gateway; fwd=stale; fwd-status=${status}; detail=stale-if-error`,
-      '11',
-    ]);
-    clock.advance(60_000);
-    expect((await browser.fetch(PATH)).status).toBe(status);
-  });
-
-  test('a connection that is reset', async () => {
-    const { clock, user } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count, response) => {
-        if (count === 1) return {};
-        response.destroy();
-        return undefined;
-      },
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(TTL_MS);
-    const reply = await browser.fetch(PATH);
-    expect([reply.text, statusOf(reply)]).toEqual(['answer 1', 'finvera-gateway; fwd=stale; detail=stale-if-error']);
-  });
-
-  test('not with must-revalidate', async () => {
-    const { clock, user } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count) =>
-        count === 1 ? { headers: ['Cache-Control', 'max-age=5, must-revalidate'] } : { status: 503 },
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    clock.advance(5_000);
-    expect((await browser.fetch(PATH)).status).toBe(503);
-  });
-
-  test('never after a logout', async () => {
-    const { clock, user, gateway } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count) => (count === 1 ? {} : { status: 503 }),
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    const { cookie } = browser;
-    await browser.fetch('/bff/logout', { method: 'POST' });
-    clock.advance(TTL_MS);
-    const after = gateway.browser();
-    after.cookie = cookie;
-    expectProblem(await after.fetch(PATH), 401, 'session_expired');
-  });
-});
-
-describe('while Finvera limits the rate', () => {
-  test('what is kept is served, fresh and stale, and says that nothing remains', async () => {
-    const { upstream, clock, user } = await startCachedScene({
-      rules: { staleIfError: 60_000 },
-      script: (_request, count) => (count === 2 ? { status: 429, headers: ['Retry-After', '30'] } : {}),
-    });
-    const browser = await user();
-    await browser.fetch(PATH);
-    expect((await browser.fetch(`${PATH}/2`)).status).toBe(429);
-    expect((await browser.fetch(PATH)).text).toBe('answer 1');
-    clock.advance(TTL_MS);
-    const stale = await browser.fetch(PATH);
-    expect([stale.text, statusOf(stale), stale.headers.ratelimit]).toEqual([
-      'answer 1',
-      'finvera-gateway; hit; ttl=0; detail=rate-limited',
-      '"finvera";r=0;t=20',
-    ]);
-    const refused = await browser.fetch(`${PATH}/3`);
-    expectProblem(refused, 429, 'rate_limited');
-    expect([refused.headers['retry-after'], statusOf(refused)]).toEqual(['20', 'finvera-gateway; detail=rate-limited']);
-    expect(upstream.requests).toHaveLength(2);
-  });
-
-  test('nobody is shown what another one’s allowance is', async () => {
-    const { user } = await startCachedScene({
-      script: always('RateLimit', '"m";r=3;t=20', 'RateLimit-Policy', '"m";q=60;w=60', 'X-RateLimit-Remaining', '3'),
-    });
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    await one.fetch(PATH);
-    const { headers } = await other.fetch(PATH);
-    expect(Object.keys(headers).filter((name) => name.includes('ratelimit'))).toEqual([]);
-  });
-});
-
-describe('one request for all that want the same', () => {
-  test('of fifty at once Finvera sees one, and all have its answer', async () => {
-    const { upstream, user } = await startCachedScene({
-      script: async (_request, count) => {
-        await until('all have come', () => waiting >= 50, 10_000);
-        return { body: `answer ${count}` };
-      },
-    });
-    let waiting = 0;
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    const replies = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => {
-        waiting += 1;
-        return (i % 2 === 0 ? one : other).fetch(PATH);
-      }),
-    );
-    expect(replies.map(({ text }) => text)).toEqual(Array.from({ length: 50 }, () => 'answer 1'));
-    expect(upstream.requests).toHaveLength(1);
-    const collapsed = replies.filter((reply) => String(statusOf(reply)).endsWith('collapsed'));
-    expect(collapsed.length + replies.filter((reply) => String(statusOf(reply)).includes('hit')).length).toBe(49);
-  });
-
-  test('a leader that leaves does not take it from the others', async () => {
-    const { upstream, user } = await startCachedScene({
-      script: async () => {
-        await until('it is let go', () => goOn, 10_000);
-        return { body: 'shared' };
-      },
-    });
-    let goOn = false;
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    const leaving = new AbortController();
-    const led = one.fetch(PATH, { signal: leaving.signal }).catch(() => 'gone');
-    await until('it is asked', () => upstream.requests.length === 1, 10_000);
-    const followed = other.fetch(PATH);
-    leaving.abort();
-    expect(await led).toBe('gone');
-    goOn = true;
-    expect((await followed).text).toBe('shared');
-    expect(upstream.requests).toHaveLength(1);
-  });
-
-  test('a leader whose answer is not to be shared leaves the others to ask for themselves', async () => {
-    const { upstream, user } = await startCachedScene({
-      script: async (_request, count) => {
-        if (count === 1) await until('it is let go', () => goOn, 10_000);
-        return { headers: ['Cache-Control', 'private'], body: `answer ${count}` };
-      },
-    });
-    let goOn = false;
-    const browsers = [await user(), await user(ENTERPRISE_2), await user('third@finvera.test')];
-    const led = browsers[0]?.fetch(PATH);
-    await until('it is asked', () => upstream.requests.length === 1, 10_000);
-    const followed = browsers.slice(1).map((browser) => browser.fetch(PATH));
-    goOn = true;
-    const texts = (await Promise.all([led, ...followed])).map((reply) => reply?.text).sort();
-    expect(texts).toEqual(['answer 1', 'answer 2', 'answer 3']);
-  });
-
-  test('a leader that fails does not fail the others', async () => {
-    const { upstream, user } = await startCachedScene({
-      script: async (_request, count, response) => {
-        if (count > 2) return { body: 'good' };
-        await until('it is let go', () => goOn, 10_000);
-        response.destroy();
-        return undefined;
-      },
-    });
-    let goOn = false;
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    const led = one.fetch(PATH);
-    await until('it is asked', () => upstream.requests.length === 1, 10_000);
-    const followed = [other.fetch(PATH), other.fetch(PATH)];
-    goOn = true;
-    // The leader's one retry met the second reset.
-    expectProblem(await led, 502, 'upstream_unavailable');
-    for (const reply of await Promise.all(followed)) expect([reply.status, reply.text]).toEqual([200, 'good']);
-    expect(upstream.requests).toHaveLength(3);
-  });
-
-  test('a follower whose session ended meanwhile gets nothing', async () => {
-    const { upstream, user, gateway } = await startCachedScene({
-      script: async () => {
-        await until('it is let go', () => goOn, 10_000);
-        return { body: 'shared' };
-      },
-    });
-    let goOn = false;
-    const [one, other] = [await user(), await user(ENTERPRISE_2)];
-    const led = one.fetch(PATH);
-    await until('it is asked', () => upstream.requests.length === 1, 10_000);
-    const followed = other.fetch(PATH);
-    const waitsFor = async () => (await gateway.metrics()).includes('in_flight 2');
-    await until('it waits', waitsFor, 10_000);
-    const ending = gateway.browser();
-    ending.cookie = other.cookie;
-    await ending.fetch('/bff/logout', { method: 'POST' });
-    goOn = true;
-    expect((await led).text).toBe('shared');
-    expectProblem(await followed, 401, 'session_expired');
-  });
-});
-
-describe('towards the browser', () => {
-  test.each([
-    [undefined, 'no-store'],
-    ['public, max-age=60', 'private, no-cache'],
-    ['max-age=60, no-transform', 'private, no-cache, no-transform'],
-  ])(
-    'Cache-Control %j becomes %j: what a session opened is for nobody else, and never without asking',
-    async (said, shown) => {
-      const { user } = await startCachedScene({ script: always(...(said ? ['Cache-Control', said] : [])) });
-      const browser = await user();
-      for (let i = 0; i < 2; i += 1) expect((await browser.fetch(PATH)).headers['cache-control']).toBe(shown);
-    },
-  );
-
-  test('each answer has its own request id, and security headers', async () => {
-    const { user } = await startCachedScene({ script: always() });
-    const browser = await user();
-    const [one, two] = [await browser.fetch(PATH), await browser.fetch(PATH)];
-    expect(one.headers['x-request-id']).not.toBe(two.headers['x-request-id']);
-    expect(two.headers['x-content-type-options']).toBe('nosniff');
-  });
-
-  test('the outcomes are counted by route', async () => {
-    const { user, gateway } = await startCachedScene({ script: always() });
-    const browser = await user();
-    for (let i = 0; i < 3; i += 1) await browser.fetch(PATH);
-    const text = await gateway.metrics();
-    expect(text).toMatch(/cache_requests_total\{route="\/delivery",outcome="miss"\} 1/);
-    expect(text).toMatch(/cache_requests_total\{route="\/delivery",outcome="hit"\} 2/);
-    expect(text).toMatch(/finvera_gateway_cache_entries 1/);
   });
 });
