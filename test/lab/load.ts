@@ -7,6 +7,8 @@ export interface LabAnswer {
   readonly code: string | undefined;
   readonly setCookie: string | undefined;
   readonly ms: number;
+  readonly text: string;
+  readonly headers: NodeJS.Dict<string | string[]>;
   readonly error?: string;
 }
 
@@ -31,6 +33,8 @@ export function createLabClient(connections = 300): LabClient {
         code: isProblem ? (JSON.parse(text) as { code: string }).code : undefined,
         setCookie: Array.isArray(setCookie) ? setCookie[0] : setCookie,
         ms: performance.now() - startedAt,
+        text,
+        headers: response.headers,
       };
     } catch (error) {
       const { code = '', message } = error as Error & { code?: string };
@@ -39,6 +43,8 @@ export function createLabClient(connections = 300): LabClient {
         code: undefined,
         setCookie: undefined,
         ms: performance.now() - startedAt,
+        text: '',
+        headers: {},
         error: `${code} ${message}`,
       };
     }

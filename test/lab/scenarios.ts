@@ -12,6 +12,7 @@ import {
   revocationEverywhere,
 } from './scenarios/outages.ts';
 import { holderKilled, logoutWhileRefreshHangs } from './scenarios/races.ts';
+import { askerKilled, cacheRedisFails, coldStorm, hitCost, polling } from './scenarios/shared-answers.ts';
 import { clusterFailover, sentinelFailover } from './scenarios/topologies.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -34,4 +35,9 @@ export const SCENARIOS: readonly Scenario[] = [
   manyLiveSessions,
   hubFanOut,
   hubStalledReader,
+  coldStorm,
+  hitCost,
+  polling,
+  cacheRedisFails,
+  askerKilled,
 ];
