@@ -51,7 +51,8 @@ const SAYINGS: readonly { readonly headers: readonly string[]; readonly isOnes?:
     { headers: [], isOnes: true, status: 500 },
   ];
 
-const pick = <T>(...values: readonly T[]) => fc.constantFrom(...values);
+const pick = <const T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
+type Picked<A> = A extends fc.Arbitrary<infer T> ? T : never;
 
 const asking = fc.record({
   kind: fc.constant('ask' as const),
@@ -86,8 +87,8 @@ const step = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('change' as const), path: pick('/delivery/1', '/delivery/%31') }),
   },
 );
-type Step = fc.TypeOf<typeof step>;
-type Asking = fc.TypeOf<typeof asking>;
+type Step = Picked<typeof step>;
+type Asking = Picked<typeof asking>;
 
 interface Seen {
   /** Who asked Finvera, and with what. */
