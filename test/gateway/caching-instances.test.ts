@@ -290,9 +290,13 @@ describe('a Redis of its own for shared answers', () => {
       }
       // Generous: a busy machine. What it costs is measured by the laboratory.
       expect(times.sort((x, y) => x - y)[10]).toBeLessThan(100);
-      expect(await gateway.metrics()).toMatch(/cache_redis_usable 0/);
+      expect(await gateway.metrics()).toMatch(/^finvera_gateway_cache_redis_usable 0$/m);
       own.resume();
-      await until('it is used', async () => /cache_redis_usable 1/.test(await gateway.metrics()), 10_000);
+      await until(
+        'it is used',
+        async () => /^finvera_gateway_cache_redis_usable 1$/m.test(await gateway.metrics()),
+        10_000,
+      );
       await browser?.fetch(`${PATH}/again`);
       await until('it keeps again', async () => (await kept()) >= 2, 10_000);
       await own.stop();

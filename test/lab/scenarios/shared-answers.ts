@@ -163,8 +163,10 @@ export const cacheRedisFails: Scenario = {
           number += 1;
           return client.get(`${gateway.url}${EVENT}?n=${number}`, cookie);
         };
-        const isUsable = async (value: number) =>
-          (await (await fetch(`${gateway.managementUrl}/metrics`)).text()).includes(`cache_redis_usable ${value}`);
+        const isUsable = async () =>
+          /^finvera_gateway_cache_redis_usable 1$/m.test(
+            await (await fetch(`${gateway.managementUrl}/metrics`)).text(),
+          );
         const inTurn = async (times: number) => {
           const answers: LabAnswer[] = [];
           for (let i = 0; i < times; i += 1) answers.push(await miss());
@@ -174,18 +176,18 @@ export const cacheRedisFails: Scenario = {
         const good = await inTurn(count);
         /** What the first meet is nobody's who comes later: Redis is given up until it answers again. */
         const firsts: LabAnswer[] = [];
-        for (let i = 0; i < (isFull(scale) ? 20 : 2); i += 1) {
+        for (let i = 0; i < (isFull(scale) ? 30 : 2); i += 1) {
           own.pause();
           firsts.push(...(await inTurn(3)));
           own.resume();
-          await until('it is used again', () => isUsable(1), LONG_MS);
+          await until('it is used again', isUsable, LONG_MS);
           await inTurn(5);
         }
         own.pause();
         await inTurn(3);
         const stalled = await inTurn(count);
         own.resume();
-        await until('it is used again', () => isUsable(1), LONG_MS);
+        await until('it is used again', isUsable, LONG_MS);
         await own.stop();
         const dead = await inTurn(count);
         const { expect, violations } = createVerdict();
