@@ -9,6 +9,8 @@ import { CannotStart, type DemoPorts, findPorts } from './ports.ts';
 
 /** Short, so that a visitor sees tokens being renewed. Finvera's live an hour. */
 const ACCESS_TOKEN_LIFE_S = 120;
+/** For each symbol, as fast as an eye can follow. */
+const QUOTES_PER_SECOND = 2;
 const PARENT_CHECK_MS = 500;
 
 const running: { simulator?: Simulator; dashboard?: Dashboard; gateway?: GatewayProcess } = {};
@@ -28,13 +30,20 @@ function end(exitCode: number, sentence?: string): Promise<void> {
 
 async function start(): Promise<void> {
   const ports = await findPorts(process.env);
-  const simulator = await createSimulator({ port: ports.finvera, accessTokenLifeS: ACCESS_TOKEN_LIFE_S });
+  const apiKey = `sk_demo_${randomBytes(16).toString('base64url')}`;
+  const simulator = await createSimulator({
+    port: ports.finvera,
+    accessTokenLifeS: ACCESS_TOKEN_LIFE_S,
+    apiKey,
+    quoteRate: QUOTES_PER_SECOND,
+  });
   running.simulator = simulator;
   if (ending) return void (await simulator.close());
   const dashboard = await provideDashboard(simulator);
   if (dashboard) running.dashboard = dashboard;
   if (ending) return void (await dashboard?.close());
-  const gateway = startGatewayProcess({ ...settingsOf(ports, simulator.url), ...dashboard?.settings }, printLine);
+  const own = dashboard?.settings ?? pageSettings(apiKey);
+  const gateway = startGatewayProcess({ ...settingsOf(ports, simulator.url), ...own }, printLine);
   running.gateway = gateway;
   await gateway.ready;
   void gateway.ended.then((how) => end(1, `The gateway ended (${how}), and so does the demo.`));
@@ -55,10 +64,18 @@ async function start(): Promise<void> {
 async function provideDashboard(simulator: Simulator): Promise<Dashboard | undefined> {
   if (!process.argv.includes('--dashboard')) return undefined;
   console.log('  Building the dashboard, the first time with its packages …');
-  simulator.configure({ quoteRate: 2 });
   const dashboard = await startDashboard(simulator);
   if (!dashboard.hasRedis) console.log('  redis-server is not installed: sessions are kept in memory.');
   return dashboard;
+}
+
+/** The plain page shows a shared upstream connection and shared answers. */
+function pageSettings(apiKey: string): Readonly<Record<string, string>> {
+  return {
+    GATEWAY_CONFIG: fileURLToPath(new URL('./gateway.yaml', import.meta.url)),
+    FINVERA_API_KEY: apiKey,
+    FRONTEND: fileURLToPath(new URL('./public', import.meta.url)),
+  };
 }
 
 function settingsOf(ports: DemoPorts, finveraUrl: string): Readonly<Record<string, string>> {
@@ -68,7 +85,6 @@ function settingsOf(ports: DemoPorts, finveraUrl: string): Readonly<Record<strin
     MANAGEMENT_PORT: String(ports.management),
     PUBLIC_URL: `http://localhost:${ports.page}`,
     FINVERA_URL: finveraUrl,
-    FRONTEND: fileURLToPath(new URL('./public', import.meta.url)),
     SESSION_STORE: 'memory',
     SESSION_KEYS: `demo:${randomBytes(32).toString('base64url')}`,
     // Safari takes no Secure cookie from http://localhost.

@@ -22,6 +22,8 @@ const PICTURES = process.env.UPDATE_SCREENSHOTS
 let demo: DemoProcess;
 let browser: Browser;
 const contexts: BrowserContext[] = [];
+/** How many requests the earlier tests made. */
+let requestsBefore = 0;
 
 beforeAll(async () => {
   mkdirSync(PICTURES, { recursive: true });
@@ -30,7 +32,9 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await Promise.all(contexts.splice(0).map((context) => context.close()));
-  await call(`${demo.simulatorUrl}/__sim/reset`, { method: 'POST' });
+  // Not a reset: that would cut the quotes, and whoever is cut again and again is right to come back ever more slowly.
+  await call(`${demo.simulatorUrl}/__sim/faults`, { method: 'DELETE' });
+  requestsBefore = (await allReceived()).length;
   for (const email of ['demo@finvera.test', 'standard@finvera.test']) await endSessionsOf(email);
 });
 afterAll(async () => {
@@ -149,9 +153,9 @@ describe('the demo page', () => {
     await press(first, /^End the session of Chrome \d+ on Linux/);
     await first.locator('#sessions-result', { hasText: 'The session is ended.' }).waitFor();
     expect(await first.locator('#session-list li').count()).toBe(1);
+    await second.locator('#notice', { hasText: /^The session has ended, in another window/ }).waitFor();
     await press(second, 'Get an event');
     await second.getByRole('heading', { name: 'Log in' }).waitFor();
-    expect(await second.locator('#notice').innerText()).toMatch(/^The session has ended/);
     expect(await second.locator('#session-view').isVisible()).toBe(false);
   });
 
@@ -206,6 +210,75 @@ describe('the demo page', () => {
     await page.keyboard.press('Enter');
     await body(page).filter({ hasText: 'evt-0001' }).waitFor();
     expect(await focused()).toBe('Get an event');
+  });
+});
+
+describe('live quotes', () => {
+  const state = (page: Page) => page.locator('#quotes-state');
+  const numbers = (page: Page) =>
+    page.evaluate<number[]>(
+      '[...document.querySelectorAll("#quote-rows td:last-child")].map((cell) => Number(cell.textContent))',
+    );
+  const move = async (page: Page) => {
+    const before = await numbers(page);
+    await until('every price to move', async () => (await numbers(page)).every((each, i) => each > (before[i] ?? 0)));
+  };
+
+  test('move in every window, over one connection to Finvera', async () => {
+    const { page: first, problems } = await visit();
+    const { page: second } = await visit();
+    for (const page of [first, second]) await logInWell(page);
+    for (const page of [first, second]) {
+      await state(page).filter({ hasText: 'Live' }).waitFor();
+      await move(page);
+    }
+    const { streams } = json(await call(`${demo.simulatorUrl}/__sim/streams`)) as { streams: unknown[] };
+    expect(streams).toHaveLength(1);
+    expect(problems).toEqual([]);
+  });
+
+  test('stop where they are when the session is ended from another window, and only there', async () => {
+    const { page: first } = await visit();
+    const { page: second } = await visit();
+    for (const page of [first, second]) {
+      await logInWell(page);
+      await move(page);
+    }
+    await press(first, 'Reload');
+    await first.locator('#session-list li').nth(1).waitFor();
+    await press(first, /^End the session of Chrome \d+ on Linux/);
+    await state(second).filter({ hasText: 'closed with 4401' }).waitFor();
+    const stopped = await numbers(second);
+    expect(await second.locator('#notice').innerText()).toMatch(/^The session has ended, in another window/);
+    await move(first);
+    expect(await numbers(second)).toEqual(stopped);
+    await press(second, 'Get an event');
+    await second.getByRole('heading', { name: 'Log in' }).waitFor();
+    await logInWell(second);
+    await move(second);
+  });
+});
+
+describe('six widgets', () => {
+  const widgets = (page: Page) => page.locator('#widget-list li');
+  const count = async (page: Page, id: string) => Number(await page.locator(`#${id}`).innerText());
+
+  test('that poll cost Finvera a fraction of their calls, and each says where its answer is from', async () => {
+    const { page, problems } = await visit();
+    await logInWell(page);
+    await press(page, 'Poll every 2 s');
+    await until('a third round', async () => (await count(page, 'asked-gateway')) >= 18, 20_000);
+    expect(await widgets(page).count()).toBe(6);
+    expect(await widgets(page).allInnerTexts()).toContainEqual(expect.stringMatching(/^AAPL: Apple Inc\s+hit; ttl=/));
+    await until('the count to be what Finvera received', async () => {
+      return (await count(page, 'asked-finvera')) === (await received('data')).length;
+    });
+    expect((await received('data')).length).toBeLessThan(await count(page, 'asked-gateway'));
+    expect(problems).toEqual([]);
+    const button = page.getByRole('button', { name: 'Poll every 2 s' });
+    expect(await button.getAttribute('aria-pressed')).toBe('true');
+    await button.click();
+    expect(await button.getAttribute('aria-pressed')).toBe('false');
   });
 });
 
@@ -281,6 +354,8 @@ describe('the pictures of the demo', () => {
     await logInWell(page);
     await press(page, 'Get an event');
     await body(page).filter({ hasText: 'evt-0001' }).waitFor();
+    await press(page, 'Poll every 2 s');
+    await until('a third round', async () => Number(await page.locator('#asked-gateway').innerText()) >= 18, 20_000);
     await shoot(page, 'demo');
     await page.emulateMedia({ colorScheme: 'dark' });
     await shoot(page, 'demo-dark');
@@ -298,8 +373,12 @@ function secondsIn(text: string): number {
 }
 
 async function received(kind = ''): Promise<RecordedRequest[]> {
-  const { requests } = json(await call(`${demo.simulatorUrl}/__sim/requests`)) as { requests: RecordedRequest[] };
+  const requests = (await allReceived()).slice(requestsBefore);
   return requests.filter((request) => kind === '' || request.call === kind);
+}
+
+async function allReceived(): Promise<RecordedRequest[]> {
+  return (json(await call(`${demo.simulatorUrl}/__sim/requests`)) as { requests: RecordedRequest[] }).requests;
 }
 
 /** Every access and refresh token that Finvera was sent. */

@@ -1,8 +1,15 @@
 // The demo page: shows what the gateway's browser client does. Keeps nothing but what is on the screen.
 import { createGatewayClient, GatewayError } from '/bff/client.js';
+import { code, element } from './page.js';
+import { createQuotes } from './quotes.js';
+import { createWidgets } from './widgets.js';
 
 const gateway = createGatewayClient();
-const element = (id) => document.getElementById(id);
+const quotes = createQuotes(gateway, showEnded);
+const widgets = createWidgets(gateway, (error) => {
+  if (isSessionOver(error)) showEnded();
+  else say('widgets-result', ...describe(error));
+});
 
 /** Moments in milliseconds at which session, idle time and token end; undefined while nobody is logged in. */
 let ends;
@@ -11,6 +18,8 @@ let ends;
 
 function showLogin(message) {
   ends = undefined;
+  quotes.stop();
+  widgets.stop();
   element('call-body').firstElementChild.textContent = '';
   element('call-empty').hidden = false;
   for (const id of ['session-view', 'logout', 'who-short', 'call-body']) element(id).hidden = true;
@@ -35,7 +44,18 @@ function showSession({ user, session }) {
   showWhatScriptsSee();
   element('login-view').hidden = true;
   for (const id of ['session-view', 'logout', 'who-short']) element(id).hidden = false;
+  element('who-title').textContent = 'You are logged in';
   element('who-title').focus();
+  quotes.start();
+  widgets.start();
+}
+
+/** The session ended, and not here: what was there stays to be seen, and stands still. */
+function showEnded() {
+  ends = undefined;
+  widgets.stop();
+  element('who-title').textContent = 'You were logged in';
+  say('notice', 'The session has ended, in another window or by its time. Whatever you do next leads to the login.');
 }
 
 /** Fills a line and shows it, or hides it where there is nothing to say. Parts are text or elements. */
@@ -44,12 +64,6 @@ function say(id, ...parts) {
   const said = parts.filter((part) => part !== undefined && part !== '');
   line.replaceChildren(...said);
   line.hidden = said.length === 0;
-}
-
-function code(text) {
-  const made = document.createElement('code');
-  made.textContent = text;
-  return made;
 }
 
 // ---- Errors: every one has a code ----
