@@ -222,7 +222,7 @@ function createHub({ streams, finveraStreamUrl, finveraApiKey }: Settings, log: 
       }),
     heartbeatMs: streams.heartbeat,
     symbolFields: streams.symbolFields,
-    report: createHubReport(log, metrics),
+    report: createHubReport(log, metrics, finveraApiKey),
   });
   showHub(metrics, hub.stats);
   return hub;

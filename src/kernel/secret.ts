@@ -27,6 +27,12 @@ export class Secret {
     return timingSafeEqual(digest(this.#value), digest(other.#value));
   }
 
+  /** A text of somebody else's that may repeat the value, as it is or escaped for an address. */
+  hideIn(text: string): string {
+    if (this.#value === '') return text;
+    return text.replaceAll(this.#value, REDACTED).replaceAll(encodeURIComponent(this.#value), REDACTED);
+  }
+
   toString(): string {
     return REDACTED;
   }

@@ -1,4 +1,5 @@
-/** Turns what happens in the stream hub into log lines and metrics. It decides nothing, and is never told the key. */
+/** Turns what happens in the stream hub into log lines and metrics. It decides nothing. */
+import type { Secret } from '../kernel/secret.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -26,7 +27,8 @@ export interface HubGauges {
 /** An upstream that answers errors by the thousand must not fill the log. */
 const ERROR_LINE_EVERY_MS = 10_000;
 
-export function createHubReport(log: Logger, metrics: Metrics): HubReport {
+/** @param key an upstream may repeat it where it complains of it. */
+export function createHubReport(log: Logger, metrics: Metrics, key: Pick<Secret, 'hideIn'>): HubReport {
   const counts = { received: 0, delivered: 0 };
   let errorToldAt = Number.NEGATIVE_INFINITY;
   // Counted in plain numbers, as messages come by the thousand; handed over when somebody scrapes.
@@ -42,11 +44,14 @@ export function createHubReport(log: Logger, metrics: Metrics): HubReport {
     },
     lost(why) {
       metrics.hubConnections.inc({ outcome: 'lost' });
-      log.warn({ event: 'hub_lost', reason: why }, 'the stream hub has no upstream');
+      log.warn({ event: 'hub_lost', reason: key.hideIn(why) }, 'the stream hub has no upstream');
     },
     retrying(attempt, waitMs, why) {
       metrics.hubConnections.inc({ outcome: 'retry' });
-      log.info({ event: 'hub_retry', attempt, wait_ms: waitMs, reason: why }, 'the stream hub tries again later');
+      log.info(
+        { event: 'hub_retry', attempt, wait_ms: waitMs, reason: key.hideIn(why) },
+        'the stream hub tries again later',
+      );
     },
     keyRefused(status) {
       metrics.hubConnections.inc({ outcome: 'key_refused' });
@@ -68,7 +73,7 @@ export function createHubReport(log: Logger, metrics: Metrics): HubReport {
       metrics.hubDropped.inc({ reason: 'error' });
       if (performance.now() - errorToldAt < ERROR_LINE_EVERY_MS) return;
       errorToldAt = performance.now();
-      log.warn({ event: 'hub_upstream_error', error: text }, 'the upstream told of an error');
+      log.warn({ event: 'hub_upstream_error', error: key.hideIn(text) }, 'the upstream told of an error');
     },
   };
 }

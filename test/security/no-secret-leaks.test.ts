@@ -5,13 +5,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { FaultSpec } from '../../simulator/faults.ts';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
+import type { Settings } from '../../src/config/settings.ts';
 import { sessionKey } from '../../src/redis/redis-keys.ts';
 import { hashSessionId, isSessionId } from '../../src/session/session-id.ts';
 import { createTokenSeal } from '../../src/session/token-seal.ts';
+import { closeEventClients, openEvents } from '../support/event-client.ts';
 import type { CallOptions, Reply } from '../support/http-client.ts';
 import { exchangeRaw, rawRequest } from '../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { tokensSeen } from '../support/secrets.ts';
+import { closeStreamClients, openStream, refusedStream, startStreamUpstream } from '../support/stream-client.ts';
+import { streamSettings } from '../support/stream-settings.ts';
 import {
   type Browser,
   closeGateways,
@@ -80,7 +84,12 @@ interface Stage {
   secrets(): string[];
 }
 
-async function setStage(finvera: Simulator, clock: TestClock, env: Record<string, string> = {}): Promise<Stage> {
+async function setStage(
+  finvera: Simulator,
+  clock: TestClock,
+  env: Record<string, string> = {},
+  settings: Partial<Settings> = {},
+): Promise<Stage> {
   const gateway = await startGateway(finvera, {
     clock,
     env: {
@@ -96,6 +105,7 @@ async function setStage(finvera: Simulator, clock: TestClock, env: Record<string
         { path: '/search', methods: ['GET'], credential: 'api-key', apiKeyIn: 'query' },
         { path: '/search/api', methods: ['GET'], credential: 'api-key', apiKeyIn: 'bearer' },
       ],
+      ...settings,
     },
   });
   const seal = createTokenSeal(gateway.settings.sessionKeys);
@@ -171,11 +181,15 @@ async function expectNoLeak(stage: Stage): Promise<void> {
   }
 }
 
-const begin = async (options: Parameters<typeof createSimulator>[0] = {}, env: Record<string, string> = {}) => {
+const begin = async (
+  options: Parameters<typeof createSimulator>[0] = {},
+  env: Record<string, string> = {},
+  settings: Partial<Settings> = {},
+) => {
   await redis.client.flushall();
   const clock = createTestClock();
   simulator = await createSimulator({ now: clock.now, users: [USER], apiKey: API_KEY, ...options });
-  return await setStage(simulator, clock, env);
+  return await setStage(simulator, clock, env, settings);
 };
 
 const HOUR_AND_MORE = 3_700_000;
@@ -270,6 +284,68 @@ test.each(FAULTS)(
       await stage.collectTokens();
     }
     await expectNoLeak(stage);
+  },
+  60_000,
+);
+
+/** Everything that a page is told on its streams and events, until both are over. */
+async function listenToTheEnd({ gateway }: Stage, browser: Browser): Promise<string> {
+  const events = await openEvents(gateway.url, browser.cookie);
+  const target = { url: gateway.url, cookie: browser.cookie, protocols: ['v1'], query: '?apikey=mine&symbol=A' };
+  const stream = await openStream(target);
+  stream.socket.send('{"action":"subscribe","symbol":"AAPL"}');
+  await until('an answer', () => stream.messages.length > 0);
+  for (const cookie of [undefined, `${browser.cookie}x`]) await refusedStream({ ...target, cookie });
+  await refusedStream({
+    ...target,
+    headers: { Origin: 'https://evil.test', Authorization: `Bearer ${CLIENT_BEARER}` },
+  });
+  await browser.fetch('/bff/refresh', { method: 'POST' });
+  await until('the refresh', () => events.events.length > 0);
+  await browser.fetch('/bff/logout', { method: 'POST' });
+  await until('the end of the events', () => events.ended() !== undefined, 10_000);
+  expect(await stream.code()).toBe(4401);
+  return [JSON.stringify(events.response.headers), events.text(), ...stream.messages, stream.closed()?.reason].join();
+}
+
+test.each(['tunnel', 'hub'] as const)(
+  'streams (%s), events and shared answers tell no secret, and none is in what Redis keeps of them',
+  async (mode) => {
+    const upstream = await startStreamUpstream({ protocol: 'v1', echo: mode === 'tunnel' });
+    try {
+      const streams = streamSettings({ mode, credential: mode === 'hub' ? 'api-key' : 'session' });
+      const cache = { ttl: 60_000, staleWhileRevalidate: 60_000, staleIfError: 60_000 };
+      const shared = [
+        { path: '/delivery', methods: ['GET'], credential: 'session', cache: { ...cache, scope: 'user' } },
+        { path: '/search', methods: ['GET'], credential: 'api-key', cache: { ...cache, scope: 'tier' } },
+      ] as const;
+      const routes = shared.map((route) => ({ ...route, apiKeyIn: 'query' as const }));
+      const stage = await begin({}, {}, { streams, finveraStreamUrl: upstream.url, routes });
+      const browser = stage.browser();
+      await browser.login();
+      await stage.collectTokens();
+      for (let i = 0; i < 2; i += 1)
+        for (const path of [EVENT, '/search/api/v1/x?q=1', '/delivery/none']) await browser.fetch(path);
+      expect(await stage.gateway.metrics()).toMatch(/cache_requests_total\{route="\/delivery",outcome="hit"\} 1/);
+      const told = listenToTheEnd(stage, browser);
+      if (mode === 'hub') {
+        // An upstream that complains of the key, repeats it, and lets nobody in any more.
+        const { socket } = await upstream.next();
+        socket.send(
+          JSON.stringify({ error: { code: 401, details: `bad key ${API_KEY} (${encodeURIComponent(API_KEY)})` } }),
+        );
+        await until('the complaint', () => stage.gateway.logText().includes('hub_upstream_error'));
+        socket.close(1008, API_KEY);
+      }
+      const heard = await told;
+      await stage.collectTokens();
+      expect(leaksIn(heard, piecesOf(stage.secrets().filter((secret) => secret !== '')))).toEqual([]);
+      await expectNoLeak(stage);
+    } finally {
+      closeStreamClients();
+      closeEventClients();
+      await upstream.close();
+    }
   },
   60_000,
 );

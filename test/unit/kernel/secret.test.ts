@@ -28,6 +28,12 @@ describe('Secret', () => {
     expect(`${secret} ${JSON.stringify(secret)} ${inspect(secret)}`).toBe('[redacted] "[redacted]" [redacted]');
   });
 
+  test('is taken out of what others say, also where they escape it; nothing else is', () => {
+    const secret = new Secret('k/1+2');
+    expect(secret.hideIn('bad key k/1+2, ?apikey=k%2F1%2B2&x=k')).toBe('bad key [redacted], ?apikey=[redacted]&x=k');
+    expect(new Secret('').hideIn('abc')).toBe('abc');
+  });
+
   test('equals another of the same value only', () => {
     expect(secret.equals(new Secret(CANARY))).toBe(true);
     expect(secret.equals(new Secret(`${CANARY}x`))).toBe(false);

@@ -1,6 +1,7 @@
 // The hub against the simulated Finvera, with readers that only keep what they are told.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../../simulator/simulator.ts';
+import { Secret } from '../../../src/kernel/secret.ts';
 import { createHubReport } from '../../../src/observability/hub-report.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createStreamHub, type StreamHub, type StreamHubOptions } from '../../../src/streams/stream-hub.ts';
@@ -39,7 +40,7 @@ function createHub(options: Partial<StreamHubOptions> = {}): StreamHub {
       }),
     heartbeatMs: 60_000,
     symbolFields: ['symbol', 'sym'],
-    report: createHubReport(log, metrics),
+    report: createHubReport(log, metrics, new Secret(KEY)),
     lingerMs: 50,
     listTimeoutMs: 300,
     retryTimes: FAST,
