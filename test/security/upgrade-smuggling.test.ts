@@ -1,5 +1,5 @@
-// Upgrades: a client that believes to be in a tunnel, or makes the gateway believe so, must not speak past the guards. The
-// only upgrades that go anywhere are the frontend's; Finvera's data paths have none.
+// Upgrades: a client that believes to be in a tunnel, or makes the gateway believe so, must not speak past the guards. Here
+// it is the frontend's and those that go nowhere; /stream: websocket-hijacking. Finvera's data paths have none.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openRaw, parseAnswers, type RawConnection } from '../support/raw-http.ts';
 import { type RawScene, startRawScene } from '../support/raw-scene.ts';
