@@ -43,6 +43,8 @@ describe('docs/security-coverage.md', () => {
   test('names files and titles that exist', () => {
     expect(proofsIn(COVERAGE).length).toBeGreaterThan(70);
     expect(proofsIn(COVERAGE).filter((proof) => !exists(proof))).toEqual([]);
+    const files = [...COVERAGE.matchAll(/`(test\/[\w./-]+\.test\.ts)`/g)].map(([, file = '']) => file);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
   });
 });
 
