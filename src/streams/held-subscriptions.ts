@@ -35,24 +35,36 @@ export interface HeldOptions {
 
 const ALL_ENDS_EVERY_MS = 10_000;
 
+interface HeldTopic {
+  readonly topic: Topic;
+  /** As `nameOf` makes it. */
+  readonly name: string;
+}
+
+/** The same for whatever somebody may take for the same symbol. */
+const nameOf = ({ symbol }: Topic): string => symbol.normalize('NFKC').toUpperCase();
+
+/** `*`, and what may be read as a pattern of one: `T.*`. */
+const isOfMany = ({ symbol }: Topic): boolean => symbol.includes('*');
+
 export function createHeldSubscriptions(
   counts: Wanted,
   { allEndsEveryMs = ALL_ENDS_EVERY_MS }: HeldOptions = {},
 ): HeldSubscriptions {
-  const held = new Map<string, Topic>();
+  const held = new Map<string, HeldTopic>();
   const due = new Map<string, Topic>();
   let allMayEndAt = Number.NEGATIVE_INFINITY;
 
   /**
    * What an `unsubscribe` may have ended besides its own topic. By the documentation `*` ends all, and an `unsubscribe`
-   * names no type: whether it heeds one is not known.
+   * names no type: whether it heeds one is not known, nor whether `aapl` is another symbol there.
    */
   function endedWith(ended: readonly Topic[]): Topic[] {
-    const symbols = new Set(ended.map(({ symbol }) => symbol));
-    const isAll = symbols.has('*');
-    const others = [...held].filter(([key, { symbol }]) => (isAll || symbols.has(symbol)) && counts.isWanted(key));
+    const names = new Set(ended.map(nameOf));
+    const isAll = ended.some(isOfMany);
+    const others = [...held].filter(([key, { name }]) => (isAll || names.has(name)) && counts.isWanted(key));
     if (isAll && others.length > 0) allMayEndAt = performance.now() + allEndsEveryMs;
-    return others.map(([, topic]) => topic);
+    return others.map(([, { topic }]) => topic);
   }
 
   function takeDue(max: number): [string, Topic][] {
@@ -60,7 +72,7 @@ export function createHeldSubscriptions(
     const taken: [string, Topic][] = [];
     for (const [key, topic] of due) {
       if (taken.length >= max) break;
-      if (mustWait && topic.symbol === '*' && !counts.isWanted(key)) continue;
+      if (mustWait && isOfMany(topic) && !counts.isWanted(key)) continue;
       due.delete(key);
       taken.push([key, topic]);
     }
@@ -80,7 +92,7 @@ export function createHeldSubscriptions(
     take(max) {
       const taken = takeDue(max);
       const begun = taken.filter(([key]) => counts.isWanted(key) && !held.has(key));
-      for (const [key, topic] of begun) held.set(key, topic);
+      for (const [key, topic] of begun) held.set(key, { topic, name: nameOf(topic) });
       const ended = taken.filter(([key]) => !counts.isWanted(key) && held.delete(key)).map(([, topic]) => topic);
       // Beginnings first: who changes from `*` to a symbol, or from one type to another, misses nothing in between. What
       // ends come to is told once for all of them: one page may end hundreds.

@@ -48,7 +48,11 @@ export interface Subject {
 }
 
 const MAX_SYMBOL_CHARS = 64;
-const SYMBOL_FORM = new RegExp(`^\\P{C}{1,${MAX_SYMBOL_CHARS}}$`, 'u');
+/**
+ * Neither a comma nor a blank at an end: the upstream may take `A,B` for two symbols, and an `unsubscribe` of that would end
+ * what others hold.
+ */
+const SYMBOL_FORM = new RegExp(`^(?!\\s)[^\\p{C},]{1,${MAX_SYMBOL_CHARS}}(?<!\\s)$`, 'u');
 /** The only event whose name is documented: in `FMV.BRK.B` it stands before the symbol, and `BRK.B` is a symbol. */
 const EVENT_PREFIX = /^(FMV)\.(?=.)/;
 const MAX_PARAMS = 200;

@@ -227,6 +227,19 @@ describe('the last `*` that leaves while single symbols stay', () => {
     expect(held.take(1)).toEqual(['{"action":"subscribe","symbol":"MSFT"}']);
   });
 
+  test.each(['nvda', 'ｎvda', 'T.*', 'N*'])('and %s, which may be read as theirs, have theirs told again', (symbol) => {
+    const { counts, held } = createCounted();
+    counts.add(c, { symbol: 'NVDA', kind: '', form: 'type' });
+    counts.add(c, { symbol: 'NV', kind: '', form: 'type' });
+    counts.add(b, { symbol, kind: '', form: 'type' });
+    held.take(9);
+    counts.removeAll(b);
+    const told = held.take(9);
+    expect(told[0]).toBe(JSON.stringify({ action: 'unsubscribe', symbol }));
+    expect(told).toContain('{"action":"subscribe","symbol":"NVDA"}');
+    expect(told.includes('{"action":"subscribe","symbol":"NV"}')).toBe(symbol.includes('*'));
+  });
+
   test('is told of at once where nothing else stays', () => {
     const { counts, held } = createCounted();
     for (let i = 0; i < 3; i += 1) {
