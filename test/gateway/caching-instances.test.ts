@@ -114,6 +114,23 @@ describe('three instances', () => {
     await until('both ask anew', async () => (await first(a, PATH)) !== 'answer 1', 10_000);
     await until('both ask anew', async () => (await first(b, PATH)) !== 'answer 1', 10_000);
     expect(await first(a, '/delivery/other')).toBe('answer 2');
+    for (const [what, purged] of [
+      ['--route /delivery', '/delivery'],
+      ['--all', '*'],
+    ] as const) {
+      const before = await first(a, '/delivery/other');
+      const { code, stdout: told } = await operate(`cache purge ${what} --json`, {
+        REDIS_URL: redis.url,
+        SESSION_KEYS: KEYS,
+      });
+      expect([code, JSON.parse(told)]).toEqual([0, { purged }]);
+      await until('it is asked anew', async () => (await first(a, '/delivery/other')) !== before, 10_000);
+    }
+  });
+
+  test('are not purged where nothing is shared through Redis, and it is said why', async () => {
+    const { code, stderr } = await operate('cache purge --all', { SESSION_KEYS: KEYS });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('keep shared answers in the process alone')]);
   });
 
   test('hear of a change within a second', async () => {

@@ -161,6 +161,53 @@ describe('one request for all that want the same', () => {
   });
 });
 
+describe('what is fetched to be kept counts for the user who asks', () => {
+  const SHARE = 128;
+
+  test('in the share of what is under way: who has too much waits alone, also where others want the same', async () => {
+    let isHeld = true;
+    const { gateway, upstream, user } = await startCachedScene({
+      script: async ({ url, headers }, count) => {
+        if (url.includes('slow') && headers.authorization === greedyBearer)
+          await until('it is let go', () => !isHeld, 30_000);
+        return { body: `answer ${count}` };
+      },
+    });
+    const [greedy, other] = [await user(), await user(ENTERPRISE_2)];
+    await greedy.fetch(PATH);
+    const greedyBearer = upstream.requests[0]?.headers.authorization;
+    const ask = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => greedy.fetch(`${PATH}/slow/${from + i}`));
+    const arrived = () => upstream.requests.length - 1;
+    const slow = ask(0, SHARE);
+    await until('the share to be used', () => arrived() === SHARE, 20_000);
+    slow.push(...ask(SHARE, SHARE + 20));
+    await until('all wait', async () => (await gateway.metrics()).includes(`in_flight ${SHARE + 20}`), 20_000);
+    for (let i = SHARE; i < SHARE + 20; i += 1)
+      expect((await other.fetch(`${PATH}/slow/${i}`)).text).toBe(`answer ${i + 2}`);
+    expect(arrived()).toBe(SHARE + 20);
+    isHeld = false;
+    for (const reply of await Promise.all(slow)) expect(reply.status).toBe(200);
+  }, 60_000);
+
+  test('in the breaker: whose calls fail is refused alone', async () => {
+    const { user, gateway } = await startCachedScene({
+      script: ({ url }, _count, response) => {
+        if (!url.includes('broken')) return { body: 'good' };
+        response.socket?.resetAndDestroy();
+        return undefined;
+      },
+    });
+    const [failing, other] = [await user(), await user(ENTERPRISE_2)];
+    const statuses: number[] = [];
+    for (let i = 0; i < 60; i += 1) statuses.push((await failing.fetch(`${PATH}/broken/${i}`)).status);
+    expect(statuses.slice(0, 20)).toEqual(new Array(20).fill(502));
+    expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(10);
+    for (let i = 0; i < 20; i += 1) expect((await other.fetch(`${PATH}/${i}`)).status).toBe(200);
+    expect(await gateway.metrics()).toContain('finvera_gateway_breaker_state{upstream="data"} 0');
+  }, 60_000);
+});
+
 describe('towards the browser', () => {
   test.each([
     [undefined, 'no-store'],

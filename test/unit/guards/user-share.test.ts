@@ -70,6 +70,22 @@ describe('createUserShare', () => {
     expect(share.enter('b', response())).toBeUndefined();
   });
 
+  test('gives a place at once or not at all where nobody is to wait', async () => {
+    const share = createUserShare({ maxAtOnce: 2 });
+    expect([share.tryEnter('a'), share.tryEnter('a'), share.tryEnter('a'), share.tryEnter('b')]).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    const waiting = share.enter('a', response());
+    share.leave('a');
+    await waiting;
+    expect(share.tryEnter('a')).toBe(false);
+    share.leave('a');
+    expect(share.tryEnter('a')).toBe(true);
+  });
+
   test('refuses who waited too long, and keeps no place for them', async () => {
     const share = createUserShare({ maxAtOnce: 1, maxWaitMs: 20 });
     share.enter('a', response());
