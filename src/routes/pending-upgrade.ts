@@ -25,7 +25,7 @@ export function serveUpgrade(
 ): void {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
-  socket.on('error', () => socket.destroy());
+  socket.on('error', destroySelf);
   try {
     res.assignSocket(socket as Socket);
   } catch {
@@ -44,6 +44,11 @@ export function serveUpgrade(
   });
   pending.set(req, { socket, head, detach: release });
   app(req, res);
+}
+
+/** Lasts as long as the stream, so it is no closure: one in `serveUpgrade` would keep request and answer as long, too. */
+function destroySelf(this: Duplex): void {
+  this.destroy();
 }
 
 /** As Node does after an answer: whoever keeps books of it hears that it is over. */

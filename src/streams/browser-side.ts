@@ -39,11 +39,13 @@ export function createBrowserSide({ maxMessageBytes }: { readonly maxMessageByte
         accepted = webSocket;
       });
       // An error without a listener would end the process; what it means is told by the close.
-      accepted?.on('error', () => undefined);
+      accepted?.on('error', ignore);
       return accepted;
     },
   };
 }
+
+function ignore(): void {}
 
 export type HandshakeFault = { readonly kind: 'version' } | { readonly kind: 'malformed'; readonly detail: string };
 

@@ -49,6 +49,8 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
   let onEmpty: (() => void) | undefined;
 
   const bind = (owner: StreamOwner, start: (told: ToldStream) => OpenStream) => {
+    // Not the owner: its session has the tokens in it, and would be kept as long as the stream.
+    const { leave } = owner;
     const told = createToldStream(owner);
     const watching = watch.watch(owner.session, {
       ended: () => stream.end(CLOSE.sessionEnded, 'session ended'),
@@ -57,7 +59,7 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
     told.onActivity = watching.noteActivity;
     told.onClosed = (code, by) => {
       watching.stop();
-      owner.leave();
+      leave();
       open.delete(stream);
       report.closed({ ...told.totals(), code, by });
       if (open.size === 0) onEmpty?.();
@@ -66,7 +68,7 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
     open.add(stream);
   };
 
-  const createToldStream = ({ session, requestId, clientIp }: StreamOwner): ToldStream => {
+  const createToldStream = ({ session: { hash, userId }, requestId, clientIp }: StreamOwner): ToldStream => {
     const startedAt = performance.now();
     const counts = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
     return {
@@ -85,8 +87,8 @@ export function createStreams({ watch, report, limits, maxPerSession }: StreamsO
       totals: () => ({
         ...counts,
         durationMs: performance.now() - startedAt,
-        session: session.hash,
-        userId: session.userId,
+        session: hash,
+        userId,
         requestId,
         clientIp,
       }),

@@ -1,4 +1,5 @@
 /** Connects to the upstream's WebSocket, once. It chooses no credential and tries nothing again: it is handed an address and headers. */
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 
@@ -40,8 +41,17 @@ export function dialUpstream(dial: Dial): Promise<DialOutcome> {
     const abort = () => socket.terminate();
     const settle = (outcome: DialOutcome) => {
       dial.signal.removeEventListener('abort', abort);
+      // An error after the first one must not end the process. What listens on is no closure: that would keep all this as
+      // long as the stream.
+      socket.on('error', ignore).off('error', fail).off('unexpected-response', refuse);
       resolve(outcome);
     };
+    const refuse = (request: ClientRequest, response: IncomingMessage) => {
+      settle({ kind: 'refused', status: response.statusCode ?? 0 });
+      request.destroy();
+      socket.terminate();
+    };
+    const fail = (cause: Error) => settle({ kind: 'failed', cause });
     dial.signal.addEventListener('abort', abort, { once: true });
     if (dial.signal.aborted) abort();
     socket.once('upgrade', ({ socket: connection }) => {
@@ -50,15 +60,12 @@ export function dialUpstream(dial: Dial): Promise<DialOutcome> {
         settle({ kind: 'open', socket, connection });
       });
     });
-    socket.once('unexpected-response', (request, response) => {
-      settle({ kind: 'refused', status: response.statusCode ?? 0 });
-      request.destroy();
-      socket.terminate();
-    });
-    // Stays: an error after the first one must not end the process.
-    socket.on('error', (cause) => settle({ kind: 'failed', cause }));
+    socket.once('unexpected-response', refuse);
+    socket.on('error', fail);
   });
 }
+
+function ignore(): void {}
 
 /** @param query with its `?`. @returns the address to dial: a base without a path is the root. */
 export function streamUrl(base: string, query: string): string {

@@ -1,8 +1,12 @@
 // What a scenario of the laboratory is: it does something bad to real processes and checks the invariants.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SimulatorOptions } from '../../simulator/settings.ts';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import type { Forgery } from '../support/forge-sessions.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
-import { endAll, type GatewayProcess, startGatewayProcess } from './gateway-process.ts';
+import { endAll, type GatewayProcess, LAB_KEY, startGatewayProcess } from './gateway-process.ts';
 import { createLabClient, type LabClient } from './load.ts';
 
 export interface Scale {
@@ -61,6 +65,28 @@ export async function withLab<T>(options: SimulatorOptions, work: (lab: Lab) => 
     await redis.close();
   }
 }
+
+/** A file for `GATEWAY_CONFIG` while the work lasts. */
+export async function withConfig<T>(yaml: string, work: (path: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'lab-'));
+  const path = join(folder, 'gateway.yaml');
+  writeFileSync(path, yaml);
+  try {
+    return await work(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** For live sessions with tokens of 900 and 700 characters. */
+export const forgery = (redisUrl: string): Forgery => ({
+  redisUrl,
+  sessionKeys: LAB_KEY,
+  accessToken: 'a'.repeat(900),
+  refreshToken: 'r'.repeat(700),
+  accessLifeMs: 3_600_000,
+  licensingTierId: 'standard',
+});
 
 /** Collects broken invariants as sentences. */
 export function createVerdict() {

@@ -2,6 +2,7 @@
 import type { Scenario } from './scenario.ts';
 import { alwaysUnauthorized, manySessions, oneSession } from './scenarios/expiry-storms.ts';
 import { hubFanOut, hubStalledReader } from './scenarios/hub.ts';
+import { downloadToSlowReader, uploadToSlowUpstream } from './scenarios/large-bodies.ts';
 import { manyLiveSessions, rollingRestart } from './scenarios/life-cycle.ts';
 import { lostReplyWithGrace, lostReplyWithoutGrace, lostWrite } from './scenarios/lost-messages.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './scenarios/outages.ts';
 import { holderKilled, logoutWhileRefreshHangs } from './scenarios/races.ts';
 import { askerKilled, cacheRedisFails, coldStorm, hitCost, polling } from './scenarios/shared-answers.ts';
+import { idleStreamsOfTheHub, idleStreamsOfTheirOwn, logoutEndsStreams } from './scenarios/streams.ts';
 import { clusterFailover, sentinelFailover } from './scenarios/topologies.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -40,4 +42,9 @@ export const SCENARIOS: readonly Scenario[] = [
   polling,
   cacheRedisFails,
   askerKilled,
+  idleStreamsOfTheirOwn,
+  idleStreamsOfTheHub,
+  logoutEndsStreams,
+  downloadToSlowReader,
+  uploadToSlowUpstream,
 ];

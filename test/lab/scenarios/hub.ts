@@ -1,14 +1,14 @@
 // Hub mode under load: many browsers on one upstream connection, and one of them that does not read.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Simulator } from '../../../simulator/simulator.ts';
 import { until } from '../../support/until.ts';
 import type { GatewayProcess } from '../gateway-process.ts';
 import { inParallel, logIn } from '../load.ts';
-import { createVerdict, FULL, type Lab, type Scale, type Scenario, withLab } from '../scenario.ts';
+import { residentBytes } from '../process-memory.ts';
+import { createVerdict, FULL, type Lab, type Scale, type Scenario, withConfig, withLab } from '../scenario.ts';
 import { createStreamLoad, type StreamLoad } from '../stream-load.ts';
 
 const KEY = 'sk_lab';
@@ -107,23 +107,21 @@ export const hubStalledReader: Scenario = {
 const isFull = ({ storm }: Scale) => storm >= FULL.storm;
 
 async function withHub<T>(scale: Scale, browsers: number, work: (hub: Hub) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'hub-'));
-  const config = join(folder, 'gateway.yaml');
-  writeFileSync(config, 'streams: {mode: hub, credential: api-key}\n');
   const load = createStreamLoad();
   try {
-    return await withLab({ apiKey: KEY, streamSymbols: SYMBOLS }, async (lab) => {
-      const { simulator, start } = lab;
-      const FINVERA_STREAM_URL = simulator.url.replace('http', 'ws');
-      const gateway = await start({ GATEWAY_CONFIG: config, FINVERA_API_KEY: KEY, FINVERA_STREAM_URL });
-      if (isFull(scale)) pin(gateway.pid);
-      const cookies = await openAll(lab, gateway, load, browsers);
-      return await work({ simulator, gateway, load, cookies });
-    });
+    return await withConfig('streams: {mode: hub, credential: api-key}\n', (GATEWAY_CONFIG) =>
+      withLab({ apiKey: KEY, streamSymbols: SYMBOLS }, async (lab) => {
+        const { simulator, start } = lab;
+        const FINVERA_STREAM_URL = simulator.url.replace('http', 'ws');
+        const gateway = await start({ GATEWAY_CONFIG, FINVERA_API_KEY: KEY, FINVERA_STREAM_URL });
+        if (isFull(scale)) pin(gateway.pid);
+        const cookies = await openAll(lab, gateway, load, browsers);
+        return await work({ simulator, gateway, load, cookies });
+      }),
+    );
   } finally {
     load.close();
     if (isFull(scale)) runOn(`0-${cpus().length - 1}`, process.pid);
-    rmSync(folder, { recursive: true });
   }
 }
 
@@ -166,7 +164,7 @@ async function quote(simulator: Simulator, load: StreamLoad, seconds: number): P
 async function observe(simulator: Simulator, gateway: GatewayProcess, load: StreamLoad, seconds: number) {
   let peakMib = 0;
   const watch = setInterval(() => {
-    peakMib = Math.max(peakMib, memoryMib(gateway.pid));
+    peakMib = Math.max(peakMib, Math.round(residentBytes(gateway.pid) / 2 ** 20));
   }, 250);
   const before = { gateway: cpuSeconds(gateway.pid), here: cpuSeconds(process.pid), all: machineSeconds() };
   const elapsed = await quote(simulator, load, seconds);
@@ -207,9 +205,4 @@ function machineSeconds(): number {
     .map(Number);
   const ticks = [user, nice, system, irq, softirq, steal].reduce((sum: number, each) => sum + (each ?? 0), 0);
   return ticks / TICKS_PER_SECOND;
-}
-
-function memoryMib(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Math.round(Number(kib) / 1024);
 }

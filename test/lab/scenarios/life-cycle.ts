@@ -1,12 +1,12 @@
 // A rolling restart under load, and what a process with many live sessions weighs.
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { type Forgery, forgeSessions } from '../../support/forge-sessions.ts';
+import { forgeSessions } from '../../support/forge-sessions.ts';
 import { freePort } from '../../support/redis-server.ts';
-import { type GatewayProcess, LAB_KEY } from '../gateway-process.ts';
+import type { GatewayProcess } from '../gateway-process.ts';
 import { inParallel, type LabAnswer, type LabClient, logIn, tally } from '../load.ts';
-import { createVerdict, EVENT, type Scenario, withLab } from '../scenario.ts';
+import { residentBytes } from '../process-memory.ts';
+import { createVerdict, EVENT, forgery, type Scenario, withLab } from '../scenario.ts';
 
 const REQUESTS_PER_SECOND = 200;
 const PROBE_MS = 50;
@@ -89,11 +89,11 @@ export const manyLiveSessions: Scenario = {
       const gateway = await start();
       await logIn(client, gateway.url);
       await delay(1_000);
-      const idle = rssMb(gateway.pid);
+      const idle = residentBytes(gateway.pid) / 2 ** 20;
       const answers = await inParallel(cookies, 64, (cookie) =>
         client.get(`${gateway.url}/bff/session?slide=false`, cookie),
       );
-      const loaded = rssMb(gateway.pid);
+      const loaded = residentBytes(gateway.pid) / 2 ** 20;
       const metrics = await (await fetch(`${gateway.managementUrl}/metrics`)).text();
       const cached = Number(/^finvera_gateway_cached_sessions (\d+)/m.exec(metrics)?.[1]);
       const growth = loaded - idle;
@@ -117,16 +117,6 @@ export const manyLiveSessions: Scenario = {
     }),
 };
 
-/** Live sessions with tokens of 900 and 700 characters. */
-const forgery = (redisUrl: string): Forgery => ({
-  redisUrl,
-  sessionKeys: LAB_KEY,
-  accessToken: 'a'.repeat(900),
-  refreshToken: 'r'.repeat(700),
-  accessLifeMs: 3_600_000,
-  licensingTierId: 'standard',
-});
-
 /** Session and index entry together, as Redis accounts for them. */
 async function bytesPerSession(client: Redis): Promise<number> {
   const [, keys] = await client.scan('0', 'MATCH', '*', 'COUNT', '1000');
@@ -134,9 +124,4 @@ async function bytesPerSession(client: Redis): Promise<number> {
   const index = keys.find((key) => key.includes(':user:')) ?? '';
   const sizes = await Promise.all([session, index].map((key) => client.memory('USAGE', key)));
   return sizes.reduce<number>((sum, size) => sum + Number(size ?? 0), 0);
-}
-
-function rssMb(pid: number): number {
-  const kilobytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  return kilobytes / 1_024;
 }
