@@ -164,6 +164,10 @@ describe('informational answers', () => {
     expect([statuses, answers[0]?.body]).toEqual([[200], 'final']);
   });
 
+  test('100, which nobody asked for, is a 502: the client takes it for an error. The next request is served', async () => {
+    expect((await meet(`HTTP/1.1 100 Continue\r\n\r\n${rawAnswer('final')}`)).statuses).toEqual([502]);
+  });
+
   test('without an end are 504 in time', async () => {
     let flood: NodeJS.Timeout | undefined;
     const startedAt = performance.now();
