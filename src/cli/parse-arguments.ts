@@ -16,6 +16,7 @@ export type Flag = keyof typeof FLAGS;
 export type Arguments =
   | { readonly kind: 'start' }
   | { readonly kind: 'command'; readonly flag: Flag }
+  | { readonly kind: 'audit-help' }
   | { readonly kind: 'verify-audit'; readonly files: readonly string[]; readonly checkpoints: readonly Checkpoint[] }
   | OperatorParsing;
 
@@ -35,8 +36,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (unknown !== undefined) {
     // What follows `=`, or stands there bare, may be a secret that was meant for a variable: it is not repeated.
     const name = unknown.startsWith('-') ? unknown.replace(/=.*/s, '') : undefined;
-    if (name === undefined)
-      return { kind: 'invalid', problem: `there is no such command.${suggestion(unknown, COMMANDS)}` };
+    if (name === undefined) {
+      const words = argv.filter((argument) => !argument.startsWith('-')).slice(0, 2);
+      return { kind: 'invalid', problem: `there is no such command.${suggestion(words.join(' '), COMMANDS)}` };
+    }
     return { kind: 'invalid', problem: `unknown flag ${name}.${suggestion(name, Object.keys(FLAGS))}` };
   }
   const [first, ...more] = argv;
@@ -46,7 +49,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
 }
 
 function parseAudit([command, ...rest]: readonly string[]): Arguments {
-  if (rest.includes('--help') || rest.includes('-h')) return { kind: 'command', flag: '--help' };
+  if ([command, ...rest].some((argument) => argument === '--help' || argument === '-h')) return { kind: 'audit-help' };
   if (command !== 'verify') return { kind: 'invalid', problem: 'audit has one command: verify.' };
   const files: string[] = [];
   const checkpoints: Checkpoint[] = [];
@@ -70,6 +73,24 @@ function parseAudit([command, ...rest]: readonly string[]): Arguments {
 
 function isFlag(argument: string): argument is Flag {
   return Object.hasOwn(FLAGS, argument);
+}
+
+export function auditHelp(): string {
+  return [
+    'Usage: node dist/main.js audit verify FILE… [--checkpoint SEQ:MAC]…',
+    '',
+    'Reads audit files, oldest first, and names every line that is missing, changed or moved.',
+    '',
+    '  --checkpoint SEQ:MAC  a line that must be there, as audit_checkpoint in the log says it',
+    '',
+    'Examples:',
+    '  SESSION_KEYS_FILE=keys node dist/main.js audit verify audit.log.1 audit.log',
+    '  SESSION_KEYS_FILE=keys node dist/main.js audit verify audit.log --checkpoint 6:IKeafjoK…  also the end',
+    '',
+    'It needs SESSION_KEYS or SESSION_KEYS_FILE with the keys of that time, and no Redis.',
+    'Exit codes: 0 nothing is wrong, 1 something is, 2 it cannot tell, or did not understand.',
+    '',
+  ].join('\n');
 }
 
 export function usage(): string {

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { type LoadedSettings, loadSettings } from '../config/load.ts';
 import { type CommandOptions, DONE, NOT_DONE, NOT_UNDERSTOOD } from './command-options.ts';
-import { helpOf } from './operator-commands.ts';
-import { type Flag, parseArguments, usage } from './parse-arguments.ts';
+import { helpOf, type OperatorCommand } from './operator-commands.ts';
+import { auditHelp, type Flag, parseArguments, usage } from './parse-arguments.ts';
 import { printSettings } from './print-settings.ts';
 import { verifyAudit } from './verify-audit.ts';
 
@@ -15,9 +15,12 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   const parsed = parseArguments(argv);
   if (parsed.kind === 'start') return undefined;
   if (parsed.kind === 'invalid') {
-    const help = 'command' in parsed && parsed.command ? helpOf(parsed.command) : usage();
-    options.stderr.write(`${parsed.problem}\n\n${help}`);
+    options.stderr.write(`${parsed.problem}\n\n${helpFor(argv[0], parsed.command)}`);
     return NOT_UNDERSTOOD;
+  }
+  if (parsed.kind === 'audit-help') {
+    options.stdout.write(auditHelp());
+    return DONE;
   }
   if (parsed.kind === 'operator-help') {
     options.stdout.write(helpOf(parsed.command));
@@ -30,6 +33,11 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   }
   if (parsed.kind === 'verify-audit') return await verifyAudit(parsed, options);
   return COMMANDS[parsed.flag](options);
+}
+
+function helpFor(word: string | undefined, command: OperatorCommand | undefined): string {
+  if (command) return helpOf(command);
+  return word === 'audit' ? auditHelp() : usage();
 }
 
 const COMMANDS: Readonly<Record<Flag, (options: CommandOptions) => number>> = {

@@ -49,6 +49,8 @@ describe('the command line', () => {
     [['--port=3000'], /^unknown flag --port\.\n\nUsage:/],
     [['start'], /^there is no such command\.\n\nUsage:/],
     [['session'], /^there is no such command\.\n\nUsage:/],
+    [['sesions', 'list'], /^there is no such command\. Did you mean sessions list\?\n\nUsage:/],
+    [['audti', 'verify', 'audit.log'], /^there is no such command\. Did you mean audit verify\?\n\nUsage:/],
     [['docter'], /^there is no such command\. Did you mean doctor\?\n\nUsage:/],
     [['--help', '--version'], /^one flag at a time, please\.\n\nUsage:/],
     [['--constructor'], /^unknown flag --constructor\./],

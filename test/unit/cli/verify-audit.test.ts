@@ -97,4 +97,19 @@ describe('audit verify', () => {
     const code = await runCommand(['audit'], { stdout: { write() {} }, stderr: { write() {} } });
     expect(code).toBe(2);
   });
+
+  test.each([
+    ['audit', '--help'],
+    ['audit', 'verify', '--help'],
+    ['audit', 'verify', 'audit.log', '-h'],
+  ])('%s %s shows how it is used, with examples', async (...argv) => {
+    let stdout = '';
+    const write = (text: string) => {
+      stdout += text;
+    };
+    expect(await runCommand(argv, { stdout: { write }, stderr: { write() {} } })).toBe(0);
+    expect(stdout).toMatch(/^Usage: node dist\/main\.js audit verify FILE/);
+    expect(stdout).toContain('Examples:');
+    expect(stdout).toContain('Exit codes:');
+  });
 });
