@@ -2,6 +2,7 @@
 // mode behind one TLS proxy, and the walk every user takes through it.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -87,6 +88,22 @@ async function openStream(cookie: string, origin = ORIGIN): Promise<WebSocket> {
   return socket;
 }
 
+/** An answer that is still to come; its head is there. */
+async function begin(path: string, cookie: string): Promise<IncomingMessage> {
+  const sent = request({
+    host: '127.0.0.1',
+    port: proxy.httpsPort,
+    path,
+    ca: proxy.ca,
+    servername: SITE,
+    headers: { Host: SITE, Cookie: cookie, 'Sec-Fetch-Site': 'same-origin' },
+    agent: false,
+  });
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return response;
+}
+
 describe.each(PROXIES)('behind $name', (program) => {
   beforeEach(() => startScene(program));
   afterEach(async () => {
@@ -145,20 +162,27 @@ describe.each(PROXIES)('behind $name', (program) => {
     expect([answer.status, json(answer).code]).toEqual([403, 'origin_forbidden']);
   });
 
+  test('a page hears at once that its session was renewed, and that it ended', async () => {
+    const page = openPage();
+    await page.login();
+    const events = await begin('/bff/events', page.cookie());
+    expect([events.statusCode, events.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    let text = '';
+    events.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    const ended = once(events, 'end');
+    expect((await page.fetch('/bff/refresh', { method: 'POST' })).status).toBe(200);
+    await until('the event of the refresh', () => text.includes('"type":"refreshed"'));
+    await page.fetch('/bff/logout', { method: 'POST' });
+    await until('the event of the end', () => text.includes('"type":"ended"'));
+    await ended;
+  });
+
   test('an answer arrives as it comes, not when it is whole', async () => {
     const page = openPage();
     await page.login();
-    const sent = request({
-      host: '127.0.0.1',
-      port: proxy.httpsPort,
-      path: '/delivery/api/v1/__slow?ms=3000&bytes=20&chunks=2',
-      ca: proxy.ca,
-      servername: SITE,
-      headers: { Host: SITE, Cookie: page.cookie(), 'Sec-Fetch-Site': 'same-origin' },
-      agent: false,
-    });
-    sent.end();
-    const [response] = await once(sent, 'response');
+    const response = await begin('/delivery/api/v1/__slow?ms=3000&bytes=20&chunks=2', page.cookie());
     const [first] = await once(response, 'data');
     const firstAt = performance.now();
     expect(first).toHaveLength(10);
