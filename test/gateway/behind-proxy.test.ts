@@ -34,18 +34,24 @@ afterAll(() => redis.close());
 /** Settings as the head of the example says, in production mode. */
 async function startScene(program: (typeof PROXIES)[number]): Promise<void> {
   simulator = await createSimulator();
-  gateway = await startGateway(simulator, {
+  gateway = await startInstance();
+  proxy = await startReverseProxy(program, gateway.port);
+}
+
+const KEYS = `k1:${randomBytes(32).toString('base64url')}`;
+
+function startInstance(): Promise<TestGateway> {
+  return startGateway(simulator, {
     env: {
       NODE_ENV: 'production',
       PUBLIC_URL: ORIGIN,
       TRUST_PROXY: '127.0.0.1',
       HOST: '127.0.0.1',
       REDIS_URL: redis.url,
-      SESSION_KEYS: `k1:${randomBytes(32).toString('base64url')}`,
+      SESSION_KEYS: KEYS,
       FINVERA_STREAM_URL: simulator.url.replace('http', 'ws'),
     },
   });
-  proxy = await startReverseProxy(program, gateway.port);
 }
 
 /** A page at the site: its cookie, its origin, its address. */
@@ -212,3 +218,33 @@ describe.each(PROXIES)('behind $name', (program) => {
     expect([502, 503]).toContain((await page.fetch(EVENT)).status);
   });
 });
+
+test('nginx sends a session’s requests to one of two instances, and to the other where that one is away', async () => {
+  const [nginx] = PROXIES;
+  if (!nginx) throw new Error('nginx is the first of them');
+  simulator = await createSimulator();
+  gateway = await startInstance();
+  const second = await startInstance();
+  proxy = await startReverseProxy(nginx, gateway.port, second.port);
+  try {
+    const served = ({ logLines }: TestGateway) => logLines().filter(({ route }) => route === '/delivery').length;
+    const pages = Array.from({ length: 12 }, openPage);
+    for (const page of pages) {
+      await page.login();
+      const before = [served(gateway), served(second)];
+      for (let i = 0; i < 4; i += 1) expect((await page.fetch(EVENT)).status).toBe(200);
+      await until('the lines of four requests', () => served(gateway) + served(second) === sum(before) + 4);
+      expect([0, 4]).toContain(served(gateway) - (before[0] ?? 0));
+    }
+    // With twelve sessions both have some, save once in two thousand times.
+    expect(Math.min(served(gateway), served(second))).toBeGreaterThan(0);
+    await second.close();
+    for (const page of pages) expect((await page.fetch(EVENT)).status).toBe(200);
+  } finally {
+    await proxy.close();
+    await closeGateways();
+    await simulator.close();
+  }
+});
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);

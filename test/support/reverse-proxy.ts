@@ -32,6 +32,8 @@ interface Place {
   readonly httpsPort: number;
   readonly httpPort: number;
   readonly gatewayPort: number;
+  /** Of a second instance, where there is one. */
+  readonly secondPort?: number;
 }
 
 interface Program {
@@ -52,13 +54,15 @@ function replaced(text: string, changes: readonly (readonly [from: string, to: s
 
 const nginx: Program = {
   name: 'nginx',
-  command({ folder, httpsPort, httpPort, gatewayPort }) {
+  command({ folder, httpsPort, httpPort, gatewayPort, secondPort }) {
+    const servers = [gatewayPort, secondPort].flatMap((port) => (port ? [`server 127.0.0.1:${port};`] : []));
     const site = replaced(example('nginx/gateway.conf'), [
+      ...(secondPort ? [['#hash $gateway_session', 'hash $gateway_session'] as const] : []),
       ['listen 443 ssl', `listen 127.0.0.1:${httpsPort} ssl`],
       ['  listen [::]:443 ssl;\n', ''],
       ['listen 80;', `listen 127.0.0.1:${httpPort};`],
       ['  listen [::]:80;\n', ''],
-      ['server 127.0.0.1:3000;', `server 127.0.0.1:${gatewayPort};`],
+      ['server 127.0.0.1:3000;', servers.join(' ')],
       [`/etc/nginx/tls/${SITE}`, `${folder}/cert`],
       ['/srv/app', `${folder}/app`],
     ]);
@@ -96,13 +100,20 @@ export const PROXIES: readonly Program[] = [
 ];
 
 /** @throws where it cannot be started; what it said is in the message. */
-export async function startReverseProxy(program: Program, gatewayPort: number): Promise<ReverseProxy> {
+export async function startReverseProxy(
+  program: Program,
+  gatewayPort: number,
+  secondPort?: number,
+): Promise<ReverseProxy> {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-proxy-'));
   const [httpsPort, httpPort] = [await freePort(), await freePort()];
   makeCertificate(folder);
   mkdirSync(join(folder, 'app'));
   writeFileSync(join(folder, 'app/index.html'), '<!doctype html><title>The page</title>\n');
-  const [file, ...args] = program.command({ folder, httpsPort, httpPort, gatewayPort });
+  const [file, ...args] = program.command({
+    ...{ folder, httpsPort, httpPort, gatewayPort },
+    ...(secondPort ? { secondPort } : {}),
+  });
   const env = { ...process.env, PATH, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
   const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
