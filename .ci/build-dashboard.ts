@@ -1,6 +1,6 @@
 /** Builds `examples/dashboard`, with its own packages, into its `dist/`. Started as a program it builds anew, packages too: from the lock file alone. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,6 +9,7 @@ const CLIENT_SOURCES = fileURLToPath(new URL('../src/client', import.meta.url));
 /** What npm tells its scripts about the package above is no matter of this one's. */
 const NOT_INHERITED = /^npm_(?:package|lifecycle)_|^npm_config_local_prefix$|^INIT_CWD$|^NODE_ENV$/;
 const LIMIT_MS = 300_000;
+const LOCK_POLL_MS = 200;
 
 /**
  * Does what is missing or older than its sources.
@@ -17,11 +18,41 @@ const LIMIT_MS = 300_000;
  */
 export function buildDashboardIfStale(): string {
   const built = join(FOLDER, 'dist');
-  if (madeAt(join(FOLDER, 'node_modules/.package-lock.json')) < madeAt(join(FOLDER, 'package-lock.json'))) {
-    runNpm('ci', '--no-audit', '--no-fund');
-  }
-  if (madeAt(join(built, 'index.html')) < newestSource()) runNpm('run', 'build');
+  const isInstalled = () =>
+    madeAt(join(FOLDER, 'node_modules/.package-lock.json')) >= madeAt(join(FOLDER, 'package-lock.json'));
+  const isBuilt = () => madeAt(join(built, 'index.html')) >= newestSource();
+  if (isInstalled() && isBuilt()) return built;
+  oneAtATime(() => {
+    if (!isInstalled()) runNpm('ci', '--no-audit', '--no-fund');
+    if (!isBuilt()) runNpm('run', 'build');
+  });
   return built;
+}
+
+/** Several test files may want it at the same moment. */
+function oneAtATime(work: () => void): void {
+  const lock = join(FOLDER, '.dist-building');
+  const still = new Int32Array(new SharedArrayBuffer(4));
+  while (!mkdirIfAbsent(lock)) {
+    // Whoever holds it longer than its programs may take has died.
+    if (Date.now() - madeAt(lock) > 2 * LIMIT_MS) rmSync(lock, { recursive: true, force: true });
+    Atomics.wait(still, 0, 0, LOCK_POLL_MS);
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+function mkdirIfAbsent(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function newestSource(): number {

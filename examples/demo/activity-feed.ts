@@ -27,7 +27,7 @@ const isPending = ({ status, aborted, call, at }: RecordedRequest): boolean =>
 const PATIENCE_MS = 3_000;
 const LOOK_EVERY_MS = 200;
 const HEARTBEAT_MS = 10_000;
-const KEPT_LINES = 20;
+const KEPT_LINES = 60;
 
 export function createActivityFeed(simulator: Simulator): ActivityFeed {
   const listeners = new Set<ServerResponse>();

@@ -27,6 +27,8 @@ export async function startDashboard(simulator: Simulator): Promise<Dashboard> {
   return {
     settings: {
       FRONTEND: server.url,
+      // Short, so that a visitor is asked whether to stay.
+      SESSION_IDLE_TIMEOUT: '5m',
       ...(redis ? { SESSION_STORE: 'redis', REDIS_URL: redis.url } : {}),
     },
     hasRedis: redis !== undefined,

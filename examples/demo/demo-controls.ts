@@ -23,7 +23,7 @@ const FAULTS: ReadonlyMap<string, FaultSpec> = new Map([
 
 export function createDemoControls(simulator: Simulator, redis: DemoRedis | undefined): DemoControls {
   const active = new Map<string, ActiveFault>();
-  const isActive = (name: string) => simulator.faults().some(({ id }) => id === active.get(name)?.id);
+  const isActive = (name: string) => simulator.faults().some((fault) => fault === active.get(name));
 
   const setFault = (name: string, wanted: boolean): string | undefined => {
     const fault = FAULTS.get(name);

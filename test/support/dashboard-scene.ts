@@ -60,7 +60,7 @@ export async function visit(browser: Browser, url: string, options: VisitorOptio
 }
 
 /** Another tab of the same profile. */
-async function openTab(context: BrowserContext, url: string): Promise<{ page: Page; problems: string[] }> {
+export async function openTab(context: BrowserContext, url: string): Promise<{ page: Page; problems: string[] }> {
   const page = await context.newPage();
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
@@ -87,3 +87,5 @@ export async function logIn(page: Page, email?: string): Promise<void> {
 
 export const seeDashboard = (page: Page): Promise<void> =>
   page.getByRole('heading', { name: 'Live quotes' }).waitFor({ timeout: 10_000 });
+
+export const seeLoginForm = (page: Page): Promise<void> => page.getByLabel('Password').waitFor({ timeout: 10_000 });

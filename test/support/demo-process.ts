@@ -25,8 +25,11 @@ export const FREE_PORTS = { DEMO_PORT: '0', DEMO_FINVERA_PORT: '0', DEMO_MANAGEM
 export const START = fileURLToPath(new URL('../../examples/demo/start.ts', import.meta.url));
 
 /** Resolves when the demo has printed its addresses. */
-export async function startDemo(env: Readonly<Record<string, string>> = {}): Promise<DemoProcess> {
-  const { child, ended, output } = launch(env);
+export async function startDemo(
+  env: Readonly<Record<string, string>> = {},
+  args: readonly string[] = [],
+): Promise<DemoProcess> {
+  const { child, ended, output } = launch(env, args);
   const addresses = new Promise<{ url: string; simulatorUrl: string; managementUrl: string }>((resolve) => {
     child.stdout?.on('data', () => {
       const url = /The demo is at\s+(\S+)\//.exec(output())?.[1];
@@ -54,9 +57,9 @@ export function runDemo(env: Readonly<Record<string, string>>): Promise<EndedPro
   return launch(env).ended;
 }
 
-function launch(env: Readonly<Record<string, string>>) {
+function launch(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
   ensureBuilt();
-  const child = spawn(process.execPath, [START], {
+  const child = spawn(process.execPath, [START, ...args], {
     env: { ...process.env, ...FREE_PORTS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -12,6 +12,11 @@ const SENTENCES: Readonly<Record<string, string>> = {
   operator: 'The session was ended by an administrator.',
 };
 
+/** Nobody heard why: but a session whose time was up has ended of that. @param leftS what was left of it by the page's clock. */
+export function likelyReason(reason: string, leftS: number): string {
+  return reason === 'session_expired' && leftS < 2 ? 'idle' : reason;
+}
+
 export function reasonSentence(reason: string): string {
   return SENTENCES[reason] ?? 'The session has ended. Log in again to go on.';
 }

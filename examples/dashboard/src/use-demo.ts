@@ -21,12 +21,24 @@ export function useDemo(): Demo {
   useEffect(() => void readDemoState().then(setState), []);
   useEffect(() => {
     if (!isDemo) return;
-    const source = new EventSource('/demo/activity');
-    source.onmessage = ({ data }) => {
-      const line = JSON.parse(data) as Activity;
-      setActivity((old) => [line, ...old].slice(0, MOST_LINES));
+    let source: EventSource | undefined;
+    // A tab that nobody sees gives its connection back: a browser has six for all tabs together.
+    const follow = () => {
+      source?.close();
+      if (document.visibilityState === 'hidden') return;
+      source = new EventSource('/demo/activity');
+      source.onopen = () => setActivity([]);
+      source.onmessage = ({ data }) => {
+        const line = JSON.parse(data) as Activity;
+        setActivity((old) => [line, ...old].slice(0, MOST_LINES));
+      };
     };
-    return () => source.close();
+    follow();
+    document.addEventListener('visibilitychange', follow);
+    return () => {
+      document.removeEventListener('visibilitychange', follow);
+      source?.close();
+    };
   }, [isDemo]);
 
   const change = useCallback(async (path: string, what?: Readonly<Record<string, unknown>>) => {

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useState } from 'react';
 import type { GatewayClient, SessionAnswer } from './gateway.ts';
 import { type Problem, problemOf } from './problem.ts';
+import { likelyReason } from './signed-out-reason.ts';
 
 export type SessionState =
   | { readonly kind: 'loading' }
@@ -17,6 +18,11 @@ export interface SessionHandle {
   /** How much time is left, without being activity. */
   look(): Promise<void>;
 }
+
+const leftS = (state: SessionState): number =>
+  state.kind === 'signedIn'
+    ? state.answer.session.idle_expires_in - (performance.now() - state.receivedAtMs) / 1_000
+    : Number.POSITIVE_INFINITY;
 
 const LOOK_EVERY_MS = 15_000;
 
@@ -50,7 +56,9 @@ export function useSession(client: GatewayClient): SessionHandle {
   useEffect(() => {
     const stops = [
       client.on('signedIn', enter),
-      client.on('signedOut', (reason) => setState({ kind: 'signedOut', reason })),
+      client.on('signedOut', (reason) =>
+        setState((old) => ({ kind: 'signedOut', reason: likelyReason(reason, leftS(old)) })),
+      ),
       client.on('refreshed', look),
       client.on('expiring', look),
     ];
