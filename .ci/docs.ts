@@ -24,6 +24,7 @@ Where a setting comes from, each winning over the one before:
 - **Misspelt variables**: an unknown variable that begins with ${OWN_PREFIXES.map((prefix) => `\`${prefix}\``).join(', ')} is an error (what Kubernetes sets for Services of such a name, and \`SESSION_MANAGER\` of desktops, apart); another that resembles a setting is a warning.
 - \`node dist/main.js --print-config\` shows the settings in force and where each comes from, secrets redacted.
 - \`NODE_ENV=production\` turns the checks for production on.
+- Traces are turned on and set by OpenTelemetry's own \`OTEL_*\` variables, not by settings: [operations](operations.md#traces).
 `;
 
 const COMBINATIONS = `

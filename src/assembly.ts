@@ -4,13 +4,15 @@ import { createUpstreamLimits } from './cache/upstream-limits.ts';
 import { watchSessionKeys } from './config/session-keys-file.ts';
 import type { RouteSettings, SessionKey, Settings } from './config/settings.ts';
 import { createFinveraClient } from './finvera/finvera-client.ts';
+import { withExchangeTrace } from './finvera/traced-finvera-client.ts';
 import { withApiKey } from './forwarding/api-key-query.ts';
 import { type CircuitBreakerOptions, createCircuitBreaker } from './forwarding/circuit-breaker.ts';
 import { createFairBreaker } from './forwarding/fair-breaker.ts';
 import { createHttpForwarder } from './forwarding/http-forwarder.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
+import { withUpstreamTrace } from './forwarding/traced-forwarder.ts';
 import type { Frontend } from './frontend/frontend-proxy.ts';
-import { createAuthenticate } from './guards/authenticate.ts';
+import { createAuthenticate, withAuthenticateTrace } from './guards/authenticate.ts';
 import { createLoginThrottle } from './guards/login-throttle.ts';
 import { createStuffingWatch } from './guards/stuffing-watch.ts';
 import { createUserShare } from './guards/user-share.ts';
@@ -24,6 +26,8 @@ import type { Metrics } from './observability/metrics.ts';
 import { createRefreshReport, createSessionReport, createStoreMeter } from './observability/reports.ts';
 import { createRequestLog } from './observability/request-log.ts';
 import { createStreamReport } from './observability/stream-report.ts';
+import { withRefreshTrace, withStoreTrace } from './observability/trace-reports.ts';
+import type { Tracing } from './observability/tracing.ts';
 import type { InvalidationChannel } from './redis/invalidation-channel.ts';
 import type { RedisConnection } from './redis/redis-client.ts';
 import { createMemoryLock, createRedisLock } from './redis/redis-lock.ts';
@@ -66,12 +70,14 @@ export interface AssemblyParts {
   readonly channel: InvalidationChannel;
   readonly frontend: Frontend | undefined;
   readonly isDraining: () => boolean;
+  /** Undefined: off. */
+  readonly tracing: Tracing | undefined;
   /** Share of the lines of successful requests that is written. */
   readonly sampling: () => number;
 }
 
 export function assemble(parts: AssemblyParts) {
-  const { settings, clock, log, metrics, audit, redis, channel, frontend, isDraining } = parts;
+  const { settings, clock, log, metrics, audit, redis, channel, frontend, isDraining, tracing } = parts;
   const times = { idleTimeoutMs: settings.sessionIdleTimeout, absoluteTimeoutMs: settings.sessionAbsoluteTimeout };
   const cookie = createSessionCookie({ secure: settings.cookieSecure, sameSite: settings.cookieSamesite });
   const cache = createSessionCache({ isTrusted: channel.isHealthy });
@@ -81,7 +87,7 @@ export function assemble(parts: AssemblyParts) {
   const keysFile = followKeysFile(parts, [seal, ...(answers ? [answers] : [])]);
   const store = createMeasuredSessionStore(
     redis ? createRedisSessionStore(redis) : createMemorySessionStore(clock),
-    createStoreMeter(metrics),
+    withStoreTrace(createStoreMeter(metrics), tracing),
   );
   const sessions = createSessions({
     store,
@@ -92,18 +98,24 @@ export function assemble(parts: AssemblyParts) {
     maxPerUser: settings.sessionMaxPerUser,
     observer: withNews(withSessionAudit(createSessionReport(log, metrics), audit), channel),
   });
-  const finvera = createFinveraClient({
-    url: settings.finveraUrl,
-    connectTimeoutMs: settings.finveraConnectTimeout,
-    authTimeoutMs: settings.finveraAuthTimeout,
-    clock,
-    breaker: createCircuitBreaker(breakerOptions('auth', log, metrics)),
-  });
-  const forwarder = createHttpForwarder({
-    url: settings.finveraUrl,
-    connectTimeoutMs: settings.finveraConnectTimeout,
-    breaker: createFairBreaker(breakerOptions('data', log, metrics)),
-  });
+  const finvera = withExchangeTrace(
+    createFinveraClient({
+      url: settings.finveraUrl,
+      connectTimeoutMs: settings.finveraConnectTimeout,
+      authTimeoutMs: settings.finveraAuthTimeout,
+      clock,
+      breaker: createCircuitBreaker(breakerOptions('auth', log, metrics)),
+    }),
+    tracing,
+  );
+  const forwarder = withUpstreamTrace(
+    createHttpForwarder({
+      url: settings.finveraUrl,
+      connectTimeoutMs: settings.finveraConnectTimeout,
+      breaker: createFairBreaker(breakerOptions('data', log, metrics)),
+    }),
+    tracing,
+  );
   const sharesByTier = settings.routes.some((route) => route.cache?.scope === 'tier');
   const coordinator = createRefreshCoordinator({
     sessions: sharesByTier ? withIdentityCheck(sessions, finvera, log) : sessions,
@@ -111,7 +123,7 @@ export function assemble(parts: AssemblyParts) {
     lock: redis ? createRedisLock(redis) : createMemoryLock(),
     clock,
     aheadMs: settings.refreshAhead,
-    observer: withRefreshAudit(createRefreshReport(log, metrics), audit),
+    observer: withRefreshTrace(withRefreshAudit(createRefreshReport(log, metrics), audit), tracing),
   });
   metrics.readSessionLookups(() => cache.lookups);
   showLiveGauges(metrics, {
@@ -141,7 +153,7 @@ export function assemble(parts: AssemblyParts) {
     metrics.watchedSessions.set(watch.size);
   });
   const hub = createHub(settings, log, metrics);
-  const authenticate = createAuthenticate(sessions, cookie);
+  const authenticate = withAuthenticateTrace(createAuthenticate(sessions, cookie), tracing);
   const throttle = createLoginThrottle({
     account: settings.loginLimitAccount,
     address: settings.loginLimitAddress,
@@ -202,6 +214,7 @@ export function assemble(parts: AssemblyParts) {
     isDraining,
     metrics,
     audit,
+    tracing,
     logRequest: createRequestLog({ log, metrics, sampling: parts.sampling }),
   });
   return { app, health, finvera, forwarder, coordinator, keysFile, streams, hub, events, bound, watch, answers };

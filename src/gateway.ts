@@ -15,6 +15,7 @@ import { createLogControl } from './observability/log-control.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createManagementHandler } from './observability/management.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
+import type { Tracing } from './observability/tracing.ts';
 import { createInvalidationChannel, createLocalChannel } from './redis/invalidation-channel.ts';
 import { createRedisConnection, createRedisSubscriber, whenReady } from './redis/redis-client.ts';
 import { hardenServer, SERVER_OPTIONS } from './routes/harden-server.ts';
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly auditDestination?: DestinationStream;
   /** Human-readable lines instead of JSON. */
   readonly prettyLog?: boolean;
+  /** As `startTracing` gives it (`observability/start-tracing.ts`). Default: off. Closed with the gateway. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface Listening {
@@ -58,6 +61,8 @@ export interface Gateway {
 }
 
 const STORE_WAIT_MS = 2_000;
+/** For the last spans: a collector that does not answer holds up no end. */
+const TRACES_WAIT_MS = 2_000;
 
 /** @throws Error where the audit file cannot be opened */
 export function createGateway(settings: Settings, options: GatewayOptions = {}): Gateway {
@@ -69,6 +74,8 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
   });
   const metrics = createMetrics();
   const drain = createDrain();
+  const { tracing } = options;
+  tracing?.onProblem((reason) => log.warn({ event: 'traces_not_exported', reason }, 'spans were lost'));
   const audit = createAuditTrail({ settings, clock, log, metrics, destination: options.auditDestination });
   const logControl = createLogControl({
     log,
@@ -87,6 +94,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
     channel,
     frontend,
     isDraining: drain.isDraining,
+    tracing,
     sampling: () => logControl.current().sampling,
   });
 
@@ -132,6 +140,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         answers?.close();
         channel.close();
         redis?.disconnect();
+        await tracing?.close(TRACES_WAIT_MS);
         await closeServer(management, 0);
         audit.close();
         return isServed && areStreamsClosed;

@@ -1,7 +1,8 @@
 /** Runs the gateway as a process: settings, listeners, signals and exit codes. */
-import { loadSettings } from '../config/load.ts';
+import { loadSettings, loadTracingPlan } from '../config/load.ts';
 import type { Settings } from '../config/settings.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
+import { startTracing } from '../observability/start-tracing.ts';
 import { describeFindings, packageVersion, runCommand } from './run-command.ts';
 
 const FORCED_EXIT = 130;
@@ -26,7 +27,7 @@ export async function startProcess(): Promise<void> {
     return;
   }
   const { settings } = loaded;
-  const gateway = build(settings);
+  const gateway = await build(settings);
   if (!gateway) return;
   process.on('SIGUSR2', gateway.toggleDebug);
   handleEnds(gateway, settings.shutdownDelay, settings.shutdownTimeout);
@@ -67,9 +68,10 @@ async function askTerminal(question: string): Promise<boolean> {
 }
 
 /** Undefined where it cannot be built; why is said. */
-function build(settings: Settings): Gateway | undefined {
+async function build(settings: Settings): Promise<Gateway | undefined> {
   try {
-    return createGateway(settings, { prettyLog: process.stdout.isTTY === true });
+    const tracing = await startTracing(loadTracingPlan(), packageVersion());
+    return createGateway(settings, { prettyLog: process.stdout.isTTY === true, tracing });
   } catch (error) {
     process.stderr.write(`problem: ${error instanceof Error ? error.message : 'unknown reason'}\n`);
     process.exitCode = 1;

@@ -12,6 +12,7 @@ import type { ReadKeys } from './session-keys.ts';
 import type { RouteSettings, Settings } from './settings.ts';
 import type { SettingsMapping } from './settings-mapping.ts';
 import { STREAMS } from './stream-schema.ts';
+import { planTracing, type TracingPlan } from './tracing-plan.ts';
 import { type Source, splitList, type Written } from './written.ts';
 import { readGivenSource, readYamlSource, type YamlSource } from './yaml-source.ts';
 
@@ -111,6 +112,11 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
 export function loadGivenSettings(given: GivenSettings): LoadedSettings {
   const { NODE_ENV } = process.env;
   return loadSettings({ env: { NODE_ENV }, given });
+}
+
+/** What the OTEL_* variables of the process say. */
+export function loadTracingPlan(): TracingPlan {
+  return planTracing(process.env);
 }
 
 /** The session keys alone, for a command that needs nothing else of the settings. */

@@ -32,6 +32,8 @@ export interface AuthBreaker {
 export interface CallContext {
   readonly requestId?: string;
   readonly clientIp?: string;
+  /** W3C. */
+  readonly traceparent?: string;
 }
 
 export interface FinveraClient {
@@ -104,7 +106,7 @@ export function createFinveraClient({
     return answer;
   };
 
-  const exchange = async (call: Call, { requestId, clientIp }: CallContext): Promise<Answer> => {
+  const exchange = async (call: Call, { requestId, clientIp, traceparent }: CallContext): Promise<Answer> => {
     const signal = AbortSignal.timeout(authTimeoutMs);
     let answered = false;
     try {
@@ -117,6 +119,7 @@ export function createFinveraClient({
           ...call.headers,
           ...(requestId ? { 'x-request-id': requestId } : {}),
           ...(clientIp ? { 'x-forwarded-for': clientIp } : {}),
+          ...(traceparent ? { traceparent } : {}),
         },
         body: call.body ?? null,
         signal,

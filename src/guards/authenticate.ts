@@ -1,6 +1,7 @@
 /** Turns a request's cookie into its session, or says why there is none. It never guesses: a store that does not answer is no verdict. */
 import type { Request, Response } from 'express';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
 import type { Finding, Sessions } from '../session/sessions.ts';
@@ -41,6 +42,12 @@ export function createAuthenticate(sessions: Sessions, cookie: SessionCookie): A
     if (!(finding instanceof Promise)) return settle(finding, req, res, slide);
     return finding.then((found) => settle(found, req, res, slide));
   };
+}
+
+/** The same, with a span around it. */
+export function withAuthenticateTrace(authenticate: Authenticate, tracing: Tracing | undefined): Authenticate {
+  if (!tracing) return authenticate;
+  return (req, res, options) => tracing.inside('authenticate', () => authenticate(req, res, options));
 }
 
 /** Sent with whatever answer follows. */

@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import type { RouteSettings } from '../config/settings.ts';
 import type { Requester } from '../observability/audit-reports.ts';
+import type { RequestTrace } from '../observability/tracing.ts';
 import type { CookieReading } from '../session/session-cookie.ts';
 
 /** Which part of the gateway a path belongs to. */
@@ -21,7 +22,9 @@ export interface RequestContext {
   readonly clientIp: string;
   readonly proto: 'http' | 'https';
   readonly host: string;
-  readonly traceparent: string | undefined;
+  readonly traceparent: string;
+  /** Its span, where there is tracing. */
+  readonly trace: RequestTrace | undefined;
   path: RequestPath;
   area: Area;
   /** The forwarded route, where `area` says that there is one. */

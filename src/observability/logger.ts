@@ -58,6 +58,7 @@ const ALLOWED = new Set([
   'mac',
   'log_level',
   'sampling',
+  'trace_id',
 ]);
 
 export type LogFields = Readonly<Record<string, unknown>>;

@@ -32,7 +32,7 @@ export function createSessionReport(log: Logger, metrics: Metrics) {
 
 export function createStoreMeter({ storeSeconds, storeErrors }: Metrics) {
   return {
-    took: (operation: string, ms: number) => storeSeconds.observe(operation, ms / 1_000),
+    took: (operation: string, ms: number, _hasFailed: boolean) => storeSeconds.observe(operation, ms / 1_000),
     failed: (operation: string) => storeErrors.inc({ operation }),
   };
 }

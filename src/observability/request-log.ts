@@ -19,6 +19,8 @@ export interface FinishedRequest {
   readonly ip: string;
   /** The client left before the answer was whole. */
   readonly aborted: boolean;
+  /** Of the trace that is recorded of it, where one is. */
+  readonly traceId: string | undefined;
 }
 
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -35,7 +37,7 @@ export function createRequestLog({ log, metrics, sampling }: RequestLogParts): (
     const { method, route, status, code, durationMs } = request;
     const knownMethod = METHODS.includes(method) ? method : 'other';
     metrics.requests.increment(route, knownMethod, String(status), code ?? '');
-    metrics.requestSeconds.observe(route, durationMs / 1_000);
+    metrics.requestSeconds.observe(route, durationMs / 1_000, request.traceId);
     // Most lines are never written at a level above info: nothing is built for them.
     if (status < 500 && !log.isEnabled('info')) return;
     if (code === 'internal_error') log.error({ ...fieldsOf(request), stack: stackOf(request.cause) }, 'request');
@@ -66,6 +68,7 @@ function membersOf(request: FinishedRequest): string {
   if (session !== undefined) text += `,"session":${quoted(session)}`;
   if (userId !== undefined) text += `,"user_id":${quoted(userId)}`;
   text += `,"ip":${quoted(request.ip)}`;
+  if (request.traceId !== undefined) text += `,"trace_id":${quoted(request.traceId)}`;
   if (request.aborted) text += ',"aborted":true';
   if (cause !== undefined) text += `,"cause":${quoted(describe(cause))}`;
   return text;
@@ -85,6 +88,7 @@ function fieldsOf(request: FinishedRequest) {
     session: request.session,
     user_id: request.userId,
     ip: request.ip,
+    trace_id: request.traceId,
     aborted: request.aborted ? true : undefined,
     cause: request.cause === undefined ? undefined : describe(request.cause),
   };

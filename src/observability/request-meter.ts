@@ -3,13 +3,17 @@
  * prom-client's form only when somebody scrapes. prom-client itself hashes its labels at each sample.
  */
 import type { Metric, Registry } from 'prom-client';
+import { systemClock } from '../kernel/clock.ts';
 
 /** Upper bounds in seconds. */
 export const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
 export interface FastHistogram {
-  /** @param label a value of a closed list. */
-  observe(label: string, seconds: number): void;
+  /**
+   * @param label a value of a closed list.
+   * @param traceId of a recorded trace: the last one of each bucket is its exemplar, where the format has room for one.
+   */
+  observe(label: string, seconds: number, traceId?: string): void;
 }
 
 export interface FastCounter {
@@ -17,8 +21,17 @@ export interface FastCounter {
   increment(...labels: readonly [string, string, string, string]): void;
 }
 
+interface Exemplar {
+  readonly labelSet: { readonly trace_id: string };
+  readonly value: number;
+  /** Seconds since the Unix epoch. */
+  readonly timestamp: number;
+}
+
 interface Samples {
   readonly buckets: Float64Array;
+  /** By bucket, the last for what is above all of them. Undefined until there is a trace. */
+  exemplars: (Exemplar | undefined)[] | undefined;
   count: number;
   sum: number;
 }
@@ -26,26 +39,31 @@ interface Samples {
 export function createFastHistogram(registry: Registry, name: string, help: string, label: string): FastHistogram {
   const byLabel = new Map<string, Samples>();
   const values = () =>
-    [...byLabel].flatMap(([value, { buckets, count, sum }]) => {
+    [...byLabel].flatMap(([value, { buckets, exemplars, count, sum }]) => {
       const labels = { [label]: value };
       let below = 0;
       const cumulated = SECONDS.map((le, i) => {
         below += buckets[i] ?? 0;
-        return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+        return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below, exemplar: exemplars?.[i] };
       });
       return [
         ...cumulated,
-        { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
+        {
+          metricName: `${name}_bucket`,
+          labels: { ...labels, le: '+Inf' },
+          value: count,
+          exemplar: exemplars?.[SECONDS.length],
+        },
         { metricName: `${name}_sum`, labels, value: sum },
         { metricName: `${name}_count`, labels, value: count },
       ];
     });
   register(registry, name, help, 'histogram', values, () => byLabel.clear());
   return {
-    observe(value, seconds) {
+    observe(value, seconds, traceId) {
       let samples = byLabel.get(value);
       if (!samples) {
-        samples = { buckets: new Float64Array(SECONDS.length), count: 0, sum: 0 };
+        samples = { buckets: new Float64Array(SECONDS.length), exemplars: undefined, count: 0, sum: 0 };
         byLabel.set(value, samples);
       }
       samples.count += 1;
@@ -53,6 +71,9 @@ export function createFastHistogram(registry: Registry, name: string, help: stri
       let i = 0;
       while (i < SECONDS.length && seconds > (SECONDS[i] as number)) i += 1;
       if (i < SECONDS.length) samples.buckets[i] = (samples.buckets[i] as number) + 1;
+      if (traceId === undefined) return;
+      samples.exemplars ??= [];
+      samples.exemplars[i] = { labelSet: { trace_id: traceId }, value: seconds, timestamp: systemClock.now() / 1_000 };
     },
   };
 }

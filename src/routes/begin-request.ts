@@ -7,23 +7,27 @@ import { isHost } from '../guards/message-form.ts';
 import { contextOf, type RequestContext, setContext } from '../guards/request-context.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { FinishedRequest } from '../observability/request-log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { createSecurityHeaders } from './security-headers.ts';
+import { endTrace } from './trace-requests.ts';
+import { newTraceparent, readTraceparent } from './traceparent.ts';
 
 /** One piece of the way, without a way on of its own. @returns true where it answers, now or later: nothing follows then. */
 export type Step = (req: Request, res: Response, next: NextFunction) => boolean;
 
 const REQUEST_ID_FORM = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
-const TRACEPARENT_FORM = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export interface BeginParts {
   readonly settings: Pick<Settings, 'publicUrl' | 'trustProxy'>;
   readonly isDraining: () => boolean;
   readonly metrics: Metrics;
+  /** Undefined: off. */
+  readonly tracing: Tracing | undefined;
   readonly logRequest: (request: FinishedRequest) => void;
 }
 
 /** The first step of all; nothing of the request is believed yet. */
-export function beginRequest({ settings, isDraining, metrics, logRequest }: BeginParts): Step {
+export function beginRequest({ settings, isDraining, metrics, tracing, logRequest }: BeginParts): Step {
   const isHttps = settings.publicUrl?.startsWith('https:') ?? false;
   const securityHeaders = createSecurityHeaders(isHttps);
   const peerOf = settings.trustProxy.length > 0 ? forwardedPeer : directPeer;
@@ -32,7 +36,7 @@ export function beginRequest({ settings, isDraining, metrics, logRequest }: Begi
   function finishRequest(this: Response): void {
     const context = contextOf(this);
     metrics.inFlight.value -= 1;
-    logRequest({
+    const finished: FinishedRequest = {
       requestId: context.requestId,
       method: context.method,
       path: context.path.decoded,
@@ -46,11 +50,14 @@ export function beginRequest({ settings, isDraining, metrics, logRequest }: Begi
       userId: context.userId,
       ip: context.clientIp,
       aborted: context.status === undefined && !this.writableFinished,
-    });
+      traceId: context.trace?.traceId,
+    };
+    logRequest(finished);
+    if (context.trace) endTrace(context.trace, finished);
   }
   return (req, res) => {
     const requestId = chooseRequestId(req);
-    const sentTrace = req.headers.traceparent;
+    const trace = tracing?.current();
     const { clientIp, proto, host } = peerOf(req, publicHost);
     const context: RequestContext = {
       requestId,
@@ -59,7 +66,8 @@ export function beginRequest({ settings, isDraining, metrics, logRequest }: Begi
       clientIp,
       proto,
       host,
-      traceparent: typeof sentTrace === 'string' && TRACEPARENT_FORM.test(sentTrace) ? sentTrace : newTraceparent(),
+      trace,
+      traceparent: trace?.traceparent ?? readTraceparent(req) ?? newTraceparent(),
       path: UNDECIDED,
       area: 'other',
       route: undefined,
@@ -119,9 +127,4 @@ function chooseRequestId(req: Request): string {
   const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const isTrusted = sent !== undefined && trust(req.socket.remoteAddress ?? '', 0);
   return isTrusted && typeof sent === 'string' && REQUEST_ID_FORM.test(sent) ? sent : randomUUID();
-}
-
-function newTraceparent(): string {
-  const id = randomUUID().replaceAll('-', '');
-  return `00-${id}-${id.slice(16)}-00`;
 }

@@ -46,7 +46,7 @@ export function createFetchForCache(parts: CachedForwardParts, route: RouteSetti
             : {}),
         });
         context.upstreamMs = fetched.upstreamMs;
-        metrics.upstreamSeconds.observe(route.path, fetched.upstreamMs / 1_000);
+        metrics.upstreamSeconds.observe(route.path, fetched.upstreamMs / 1_000, context.trace?.traceId);
         if (fetched.status === 429 && limits)
           learnLimit(limits, limitTagOf(route, session), fetched.headers, clock.now(), metrics);
         const passed = responseHeaders(fetched.headers, {

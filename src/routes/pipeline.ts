@@ -14,12 +14,14 @@ import type { Audit } from '../observability/audit.ts';
 import { asFields } from '../observability/audit-reports.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { FinishedRequest } from '../observability/request-log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { SessionCookie } from '../session/session-cookie.ts';
 import { asGatewayError, sendBody, sendJson, sendProblem } from './answer.ts';
 import { beginRequest, type Step } from './begin-request.ts';
 import { isFinveraPath } from './finvera-paths.ts';
 import type { Forward } from './forwarded.ts';
 import { HEALTH_PATHS, type Health } from './health.ts';
+import { inOneSpan, traceRequests } from './trace-requests.ts';
 
 export interface PipelineParts {
   readonly settings: Settings;
@@ -35,6 +37,8 @@ export interface PipelineParts {
   readonly isDraining: () => boolean;
   readonly metrics: Metrics;
   readonly audit: Audit;
+  /** Undefined: off. */
+  readonly tracing: Tracing | undefined;
   readonly logRequest: (request: FinishedRequest) => void;
 }
 
@@ -44,13 +48,13 @@ export function createPipeline(parts: PipelineParts): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', parts.settings.trustProxy.length > 0 ? parts.settings.trustProxy : false);
+  const { tracing } = parts;
+  const guards = [refuseBadForm, decideTarget(parts), answerHealth(parts.health), guardOrigin(parts)];
+  if (tracing) app.use(traceRequests(tracing));
   app.use(
     inOrder(
       beginRequest(parts),
-      refuseBadForm,
-      decideTarget(parts),
-      answerHealth(parts.health),
-      guardOrigin(parts),
+      ...(tracing ? [inOneSpan(tracing, 'guards', guards)] : guards),
       readCookies,
       forwardRoute(parts),
     ),

@@ -3,20 +3,22 @@ import type { SessionStore } from './session-store.ts';
 
 export interface StoreMeter {
   /** @param operation the name of a method of the store. */
-  took(operation: string, ms: number): void;
+  took(operation: string, ms: number, hasFailed: boolean): void;
   failed(operation: string): void;
 }
 
 export function createMeasuredSessionStore(store: SessionStore, meter: StoreMeter): SessionStore {
   const measured = async <T>(operation: string, call: Promise<T>): Promise<T> => {
     const startedAt = performance.now();
+    let hasFailed = false;
     try {
       return await call;
     } catch (error) {
+      hasFailed = true;
       meter.failed(operation);
       throw error;
     } finally {
-      meter.took(operation, performance.now() - startedAt);
+      meter.took(operation, performance.now() - startedAt, hasFailed);
     }
   };
   return {

@@ -5,6 +5,7 @@ import { loadSettings } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/settings.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
+import type { Tracing } from '../../src/observability/tracing.ts';
 import { type CallOptions, call, type Reply } from './http-client.ts';
 import { freePort } from './redis-server.ts';
 
@@ -22,7 +23,8 @@ export interface TestGateway {
   /** Every line of the audit trail so far, parsed, without those of the chain itself. */
   auditLines(): Record<string, unknown>[];
   auditText(): string;
-  metrics(): Promise<string>;
+  /** @param accept a media type. Default: Prometheus' own. */
+  metrics(accept?: string): Promise<string>;
   browser(): Browser;
   close(): Promise<void>;
 }
@@ -42,6 +44,7 @@ export interface TestGatewayOptions {
   readonly clock?: Clock;
   /** Changes that no variable can make, such as routes. */
   readonly settings?: Partial<Settings>;
+  readonly tracing?: Tracing;
 }
 
 const running = new Set<TestGateway>();
@@ -68,7 +71,7 @@ export async function startGateway(
 
 async function startOnce(
   finvera: Simulator | string,
-  { env = {}, clock, settings: changes = {} }: TestGatewayOptions,
+  { env = {}, clock, settings: changes = {}, tracing }: TestGatewayOptions,
 ): Promise<TestGateway> {
   const loaded = loadSettings({
     env: {
@@ -88,6 +91,7 @@ async function startOnce(
     logDestination: log.stream,
     auditDestination: audit.stream,
     ...(clock ? { clock } : {}),
+    tracing,
   });
   const { port, managementPort } = await gateway.listen().catch(async (error: unknown) => {
     await gateway.close(0);
@@ -105,7 +109,8 @@ async function startOnce(
     logLines: () => parseLines(log.text()),
     auditText: audit.text,
     auditLines: () => parseLines(audit.text()).filter(({ event }) => !CHAIN_EVENTS.includes(String(event))),
-    metrics: async () => (await call(`${managementUrl}/metrics`)).text,
+    metrics: async (accept = 'text/plain') =>
+      (await call(`${managementUrl}/metrics`, { headers: { Accept: accept } })).text,
     browser: () => createBrowser(url),
     async close() {
       running.delete(started);

@@ -22,6 +22,7 @@ const REQUEST: FinishedRequest = {
   userId: 'user-1',
   ip: '192.0.2.1',
   aborted: false,
+  traceId: undefined,
 };
 
 async function record(changes: Partial<FinishedRequest> = {}) {
