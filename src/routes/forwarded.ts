@@ -92,7 +92,6 @@ function forwardWith(
         context.upstreamMs = upstreamMs;
         if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
         onForwarded?.(req.method, status, context);
-
         metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000, context.trace?.traceId);
       },
       // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.

@@ -17,6 +17,7 @@ interface Service {
   readonly ports?: readonly string[];
   readonly profiles?: readonly string[];
   readonly networks?: readonly string[];
+  readonly network_mode?: string;
   readonly volumes?: readonly string[];
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
@@ -32,13 +33,13 @@ interface Service {
 }
 
 interface ComposeFile {
-  readonly services: Readonly<Record<'gateway' | 'redis' | 'web' | 'simulator', Service>>;
+  readonly services: Readonly<Record<'gateway' | 'redis' | 'web' | 'simulator' | 'prometheus' | 'grafana', Service>>;
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
   readonly secrets: Readonly<Record<string, { readonly file: string }>>;
 }
 
 const { services, networks, secrets } = readYaml('docker-compose.yml') as ComposeFile;
-const { gateway, redis, web, simulator } = services;
+const { gateway, redis, web, simulator, prometheus, grafana } = services;
 
 /** The instructions of each stage, by the stage's name; continued lines are one. */
 function readStages(): Map<string, string[]> {
@@ -183,6 +184,19 @@ describe('docker-compose.yml', () => {
     expect(STAGES.has('simulator')).toBe(true);
   });
 
+  test('has Prometheus and Grafana only in the profile monitoring, and the management listener for Prometheus alone', () => {
+    expect([prometheus.profiles, grafana.profiles]).toEqual([['monitoring'], ['monitoring']]);
+    expect(prometheus.network_mode).toBe('service:gateway');
+    expect(gateway.environment).not.toHaveProperty('MANAGEMENT_HOST');
+    const port = /:(\d+)$/.exec(prometheus.command?.find((each) => each.startsWith('--web.listen-address')) ?? '')?.[1];
+    const sources = readYaml('deploy/grafana/provisioning/datasources/prometheus.yml') as {
+      datasources: { url: string }[];
+    };
+    expect(sources.datasources.map(({ url }) => url)).toEqual([`http://gateway:${port}`]);
+    expect(grafana.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
+    expect(grafana.networks).not.toContain('store');
+  });
+
   test.each(Object.entries(services))('gives %s nothing that it does not need', (_name, service) => {
     expect(service.read_only).toBe(true);
     expect(service.cap_drop).toEqual(['ALL']);
@@ -196,13 +210,13 @@ describe('docker-compose.yml', () => {
     });
   });
 
-  test.each([gateway, redis, web])('runs nothing as root', ({ user }) => {
+  test.each([gateway, redis, web, prometheus, grafana])('runs nothing as root', ({ user }) => {
     expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
   test('pins every image that is not built here', () => {
     for (const { image, build } of Object.values(services)) {
-      if (!build) expect(image).toMatch(/^[a-z]+:\d+\.\d+\.\d+-alpine$/);
+      if (!build) expect(image).toMatch(/^(?:[a-z]+:\d+\.\d+\.\d+-alpine|(?:prom|grafana)\/[a-z]+:v?\d+\.\d+\.\d+)$/);
     }
   });
 
