@@ -218,6 +218,19 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/stream',
+    id: 'stream',
+    summary: "Finvera's stream, a WebSocket; the query goes along, an apikey in it does not",
+    needsSession: true,
+    success: {
+      status: 101,
+      description:
+        'Open. It closes with 4401 where the session ends, 1001 where the gateway does, 1008 where Finvera refuses the credential, 1009 for a message that is too big, 1011 where Finvera fails, 1013 for a reader that is too slow or over a limit.',
+    },
+    errors: [...REFRESH_ERRORS, 'tier_forbidden', 'upgrade_required', 'too_many_streams', 'draining'],
+  },
+  {
+    method: 'get',
     path: '/bff/client.js',
     id: 'clientModule',
     summary: 'The browser client, an ES module',

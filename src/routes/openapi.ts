@@ -22,7 +22,7 @@ export function openApiDocument(cookieName: string): OpenApiDocument {
       title: 'Finvera gateway',
       version: '1',
       description:
-        'Sessions for browsers. Paths of a configured route (as shipped `/delivery/*` and `/search/*`) are forwarded to Finvera with the credential of the session; `GET /stream` (WebSocket) is a tunnel to its stream.',
+        'Sessions for browsers. Paths of a configured route (as shipped `/delivery/*` and `/search/*`) are forwarded to Finvera with the credential of the session.',
     },
     components: {
       securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: cookieName } },

@@ -17,7 +17,7 @@ import { closeGateways, startGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 import { ROOT, readProjectFile } from '../unit/project/files.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const README = readProjectFile('README.md');
 const PAGE = '<!doctype html><html lang="en"><title>your app</title></html>';

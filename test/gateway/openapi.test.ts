@@ -5,6 +5,7 @@ import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { closeEventClients, openEvents } from '../support/event-client.ts';
 import { type CallOptions, call, json, type Reply } from '../support/http-client.ts';
 import { freePort } from '../support/redis-server.ts';
+import { closeStreamClients, openStream, refusedStream, type StreamTarget } from '../support/stream-client.ts';
 import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
@@ -57,6 +58,8 @@ const operations = () =>
   Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, described]) => ({ path, method: method.toUpperCase(), described })),
   );
+/** Without the one that is no request and answer: it is driven by itself. */
+const plain = () => operations().filter(({ path }) => path !== '/stream');
 const pathOf = (path: string, id = 'none') => path.replace('{id}', id);
 const LOGIN = JSON.stringify({ email: 'demo@finvera.test', password: 'demo-password' });
 const JSON_TYPE = { 'Content-Type': 'application/json' };
@@ -87,7 +90,7 @@ async function driveAll(
   send: (path: string, method: string, described: Described) => Promise<Reply>,
   status: number | ((described: Described) => number),
 ): Promise<void> {
-  for (const { path, method, described } of operations().filter((operation) => filter(operation.described))) {
+  for (const { path, method, described } of plain().filter((operation) => filter(operation.described))) {
     const reply = await send(pathOf(path), method, described);
     const wanted = typeof status === 'number' ? status : status(described);
     expect({ operation: described.operationId, status: reply.status, text: reply.text }).toMatchObject({
@@ -117,7 +120,7 @@ describe('the description', () => {
   });
 
   test('has what every call answers when it succeeds', async () => {
-    for (const { path, method, described } of operations()) {
+    for (const { path, method, described } of plain()) {
       const browser = gateway.browser();
       if (needsSession(described)) await browser.login();
       const [own] = path.includes('{id}') ? json(await browser.fetch('/bff/sessions')).sessions : [];
@@ -194,6 +197,40 @@ describe('the description', () => {
     expectDescribed(get as Described, await browser.fetch('/bff/events'));
     closeEventClients();
     expect(seen).toContain('events 429');
+  });
+
+  test('has what comes of a stream: that it opens, and every refusal', async () => {
+    const described = document.paths['/stream']?.get as Described;
+    const expectRefused = async (target: Partial<StreamTarget>, status: number) => {
+      const refusal = await refusedStream({ url: gateway.url, cookie, ...target });
+      expect([refusal.status, refusal.body]).toEqual([status, expect.any(String)]);
+      expectDescribed(described, { ...refusal, text: refusal.body, body: Buffer.from(refusal.body), setCookies: [] });
+    };
+    const browser = gateway.browser();
+    await browser.login();
+    const { cookie } = browser;
+    const dead = `finvera_session=${'A'.repeat(43)}`;
+    await expectRefused({ cookie: undefined }, 401);
+    await expectRefused({ cookie: dead }, 401);
+    await expectRefused({ headers: { Origin: 'https://evil.test' } }, 403);
+    await expectRefused({ query: `?x=${'x'.repeat(17_000)}` }, 414);
+    await expectRefused({ headers: { 'X-Long': 'x'.repeat(17_000) } }, 431);
+    await expectRefused({ url: storeless.url, cookie: dead }, 503);
+    for (const [options, status] of [
+      [{}, 426],
+      [{ method: 'PATCH' }, 405],
+      [{ headers: { Host: 'a@b' } }, 400],
+    ] as const) {
+      const reply = await browser.fetch('/stream', { headers: { Origin: gateway.url }, ...options });
+      expect([reply.status, reply.text]).toEqual([status, expect.any(String)]);
+      expectDescribed(described, reply);
+    }
+    const { maxPerSession } = gateway.settings.streams;
+    await Promise.all(Array.from({ length: maxPerSession }, () => openStream({ url: gateway.url, cookie })));
+    expect(described.responses[101]).toMatchObject({ description: expect.stringContaining('4401') });
+    seen.add('stream 101');
+    await expectRefused({}, 429);
+    closeStreamClients();
   });
 
   test('has every refusal of a login', async () => {
