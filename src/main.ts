@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=60
 /** The process: checks the Node version, then loads the rest; start, signals, exit codes. */
 const MIN_MAJOR = 24;
 const [major = 0] = process.versions.node.split('.').map(Number);

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from '../../test/support/built-gateway.ts';
+import { MEMORY_FLAGS } from '../../test/support/memory-flags.ts';
 import { freePort } from '../../test/support/redis-server.ts';
 import { type Contender, type Stage, startProcess } from '../contender.ts';
 import { forgeSessions, SESSION_KEYS } from '../forge.ts';
@@ -26,7 +27,7 @@ export async function startGateway(
   const [port, managementPort] = await Promise.all([freePort(), freePort()]);
   const logFile = join(folder, 'gateway.log');
   const log = openSync(logFile, 'a');
-  const started = await startProcess(process.execPath, [MAIN], port, {
+  const started = await startProcess(process.execPath, [...MEMORY_FLAGS, MAIN], port, {
     env: {
       NODE_ENV: 'production',
       HOST: '127.0.0.1',

