@@ -68,7 +68,7 @@ test('holds what runs, and no source, test or secret', () => {
 test('does the main job in an empty folder, as the command finvera-gateway', async () => {
   const simulator = await createSimulator();
   const command = join(installed, manifest().bin['finvera-gateway']);
-  expect(readFileSync(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  expect(readFileSync(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env -S node --\S+ --\S+\n/);
   const child = spawn(process.execPath, [command], {
     cwd: folder,
     env: { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', FINVERA_URL: simulator.url },
