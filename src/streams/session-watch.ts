@@ -82,6 +82,12 @@ interface Entry {
   toldExpiring: boolean;
 }
 
+/** As the store has known it: what the user did since the last writing counts here alone. */
+const asWritten = ({ seenWrittenAt, absoluteExpiresAt }: WatchedSession) => ({
+  lastSeenAt: seenWrittenAt,
+  absoluteExpiresAt,
+});
+
 export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   const { sessions, channel, clock, times, maxUnverifiedMs = MAX_UNVERIFIED_MS, sweepMs = SWEEP_MS } = options;
   const entries = new Map<string, Entry>();
@@ -121,7 +127,8 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
     try {
       const finding = await sessions[how](entry.session.id);
       if (entries.get(entry.session.hash) !== entry) return;
-      if (finding.kind === 'unknown') return end(entry, endOf(entry.session, clock.now(), times) ?? 'unknown');
+      if (finding.kind === 'unknown')
+        return end(entry, endOf(asWritten(entry.session), clock.now(), times) ?? 'unknown');
       if (gap === gaps && how === 'reread') entry.unverifiedSince = undefined;
       adopt(entry, finding.session);
     } catch {
