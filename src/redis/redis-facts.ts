@@ -19,6 +19,7 @@ export interface RedisFacts {
   readonly lastWriteToDiskWorked?: boolean;
   /** How far its clock is ahead of this machine's, give or take half a round trip. Absent where the user may not ask. */
   readonly clockAheadMs?: number;
+  /** The fastest of several. */
   readonly roundTripMs: number;
 }
 
@@ -32,11 +33,22 @@ async function readNode(node: Redis, clock: Clock): Promise<RedisFacts> {
   const place = `${host ?? 'unknown'}:${port ?? 6379}`;
   if (!(await whenNodeReady(node))) throw new Error(`the master ${place} does not answer`);
   const info = parseInfo(await node.info().catch(() => ''));
-  const askedAt = performance.now();
-  await node.ping();
-  const roundTripMs = performance.now() - askedAt;
+  const roundTripMs = await fastestPing(node);
   const ahead = await readClock(node, clock, roundTripMs);
   return { place, ...factsOf(info), ...(ahead === undefined ? {} : { clockAheadMs: ahead }), roundTripMs };
+}
+
+/** One alone may have met a busy moment of this machine's. */
+const PINGS = 5;
+
+async function fastestPing(node: Redis): Promise<number> {
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < PINGS; i += 1) {
+    const askedAt = performance.now();
+    await node.ping();
+    fastest = Math.min(fastest, performance.now() - askedAt);
+  }
+  return fastest;
 }
 
 async function readClock(node: Redis, clock: Clock, roundTripMs: number): Promise<number | undefined> {
