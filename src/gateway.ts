@@ -8,7 +8,8 @@ import { createRouteTable } from './forwarding/route-table.ts';
 import { createFrontendProxy, type Frontend } from './frontend/frontend-proxy.ts';
 import { createStaticFolder } from './frontend/static-folder.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
-import { closeServer, listenOn, within } from './lifecycle/connections.ts';
+import { within } from './kernel/within.ts';
+import { closeServer, listenOn } from './lifecycle/connections.ts';
 import { createDrain } from './lifecycle/drain.ts';
 import { createAuditTrail } from './observability/audit-trail.ts';
 import { createLogControl } from './observability/log-control.ts';
@@ -135,7 +136,7 @@ export function createGateway(settings: Settings, options: GatewayOptions = {}):
         hub?.close();
         bound.close();
         watch.close();
-        await within(coordinator.settled(), Math.max(0, deadline - performance.now()));
+        await within(coordinator.settled(), Math.max(0, deadline - performance.now()), undefined);
         await Promise.allSettled([finvera.close(), forwarder.close()]);
         answers?.close();
         channel.close();

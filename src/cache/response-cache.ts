@@ -2,10 +2,10 @@
  * Answers from what is kept, or lets one request ask Finvera for all that want the same. It sees no session: it is handed
  * the scope's text and a function that asks with the asking user's own credential.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { CacheSettings } from '../config/settings.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { within } from '../kernel/within.ts';
 import {
   alone,
   type CacheAnswer,
@@ -44,6 +44,8 @@ type FlightEnd =
   | { readonly kind: 'kept'; readonly entry: CacheEntry; readonly asked: boolean }
   | { readonly kind: 'not_shared' }
   | { readonly kind: 'failed'; readonly error: unknown };
+
+const TOO_LONG: FlightEnd = { kind: 'not_shared' };
 
 interface Landing {
   readonly answer: CacheAnswer;
@@ -211,7 +213,8 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
           const answer = await fly(question, entry);
           return waited && answer.kind === 'kept' ? { ...answer, waited } : answer;
         }
-        const end = await within(running, maxWaitMs);
+        // What takes longer is for nobody to wait for.
+        const end = await within(running, maxWaitMs, TOO_LONG);
         waited = true;
         if (end.kind === 'kept') return end.asked ? collapsed(end.entry, reason) : hit(end.entry, clock.now(), true);
         if (end.kind === 'not_shared') return alone(reason, true);
@@ -220,16 +223,4 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       }
     },
   };
-}
-
-/** What takes longer is for nobody to wait for. */
-async function within(running: Promise<FlightEnd>, maxWaitMs: number): Promise<FlightEnd> {
-  const stop = new AbortController();
-  const tooLong = delay(maxWaitMs, { kind: 'not_shared' } as const, { ref: false, signal: stop.signal });
-  tooLong.catch(() => undefined);
-  try {
-    return await Promise.race([running, tooLong]);
-  } finally {
-    stop.abort();
-  }
 }

@@ -6,8 +6,11 @@ import type { Socket } from 'node:net';
 
 const listeners = new WeakMap<Socket, Set<() => void>>();
 
-/** How many requests of this connection are waited for: more than one only where the client pipelines. */
-export const openRequestsOn = (socket: Socket): number => listeners.get(socket)?.size ?? 0;
+/** Of one connection: a single pipelining client would take the upstream's connections from all others. */
+const MAX_PIPELINED = 16;
+
+/** More than one request of a connection is waited for only where the client pipelines. */
+export const isPipeliningTooMuch = (socket: Socket): boolean => (listeners.get(socket)?.size ?? 0) >= MAX_PIPELINED;
 
 /** Calls `onGone` once if the socket closes before the returned function is called. */
 export function whenGone(socket: Socket, onGone: () => void): () => void {

@@ -4,10 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Pool } from 'undici';
-import { GatewayError } from '../kernel/errors.ts';
+import { GatewayError, overload } from '../kernel/errors.ts';
+import { isSafeMethod } from '../kernel/safe-method.ts';
 import { createAnswerPipe, type Exchange } from './answer-pipe.ts';
 import type { Permit } from './circuit-breaker.ts';
-import { openRequestsOn, whenGone } from './client-connection.ts';
+import { isPipeliningTooMuch, whenGone } from './client-connection.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { FairBreaker } from './fair-breaker.ts';
 import type { Cut, ForwardRequest, ForwardResult } from './forward-request.ts';
@@ -41,11 +42,6 @@ const KEEP_ALIVE_MS = 4_000;
 const MAX_CONNECTIONS = 512;
 /** Beyond this many requests at once more are refused: a queue would only turn an overload into time-outs. */
 const DEFAULT_MAX_IN_FLIGHT = 4_096;
-/** Of one client connection: a single pipelining client would take the upstream's connections from all others. */
-export const MAX_PIPELINED = 16;
-export const OVERLOAD_RETRY_MS = 1_000;
-/** Given up at any time nothing has changed (RFC 9110 §9.2.1). */
-const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
 export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const { url, connectTimeoutMs, breaker, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
@@ -62,8 +58,7 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const ways: UpstreamWays = { dispatcher: pool, basePath, deadlines: createDeadlines() };
   let inFlight = 0;
   const enter = (isTooMany: boolean, party?: string): Permit => {
-    if (inFlight >= maxInFlight || isTooMany)
-      throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
+    if (inFlight >= maxInFlight || isTooMany) throw overload();
     const permit = breaker.enter(party);
     if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
     inFlight += 1;
@@ -83,7 +78,7 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
       return await fetchUpstream({ ways, permit, onOver }, request);
     },
     async forward(req, res, request) {
-      const permit = enter(openRequestsOn(req.socket) >= MAX_PIPELINED, request.party);
+      const permit = enter(isPipeliningTooMuch(req.socket), request.party);
       try {
         return await forwardOnce(ways, upstream, req, res, request, permit);
       } finally {
@@ -129,7 +124,7 @@ function forwardOnce(
       return true;
     };
     const cut: Cut = (error) => {
-      if (!res.headersSent && !SAFE.includes(target.method)) return false;
+      if (!res.headersSent && !isSafeMethod(target.method)) return false;
       exchange.attempt?.cancel();
       if (!res.headersSent) {
         exchange.fail(error);

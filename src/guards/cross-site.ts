@@ -3,6 +3,7 @@
  * custom header. Pure. It is the defence against cross-site request forgery; SameSite cookies are only the second
  * (RFC 10017 §6.1.3.3).
  */
+import { isSafeMethod } from '../kernel/safe-method.ts';
 
 export interface Provenance {
   readonly method: string;
@@ -21,13 +22,12 @@ export interface OriginRules {
   readonly allowedOrigins: ReadonlySet<string>;
 }
 
-const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 const KNOWN_SITES: readonly string[] = ['same-origin', 'same-site', 'cross-site', 'none'];
 
 /** True where the request may pass. Nothing of what it decides on can be set by a script on a foreign page. */
 export function mayPass(provenance: Provenance, rules: OriginRules): boolean {
   const { method, secFetchSite, origin, hasSessionCookie, csrfHeader } = provenance;
-  const isSafe = SAFE_METHODS.includes(method);
+  const isSafe = isSafeMethod(method);
   // A value nobody defined is as good as none: it must not open a door (OWASP CSRF, Fetch Metadata).
   if (secFetchSite !== undefined && KNOWN_SITES.includes(secFetchSite)) {
     if (secFetchSite === 'same-origin') return true;

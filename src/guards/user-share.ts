@@ -3,7 +3,7 @@
  * with a slow call or a script, would take every connection from all others.
  */
 import type { ServerResponse } from 'node:http';
-import { GatewayError } from '../kernel/errors.ts';
+import { overload } from '../kernel/errors.ts';
 
 export interface UserShareOptions {
   /** A quarter of the connections to Finvera: more than any page needs, and room for others beside several who want all. */
@@ -35,7 +35,6 @@ interface Share {
 const MAX_AT_ONCE = 128;
 const MAX_WAITING = 1_024;
 const MAX_WAIT_MS = 15_000;
-const RETRY_AFTER_MS = 1_000;
 
 export function createUserShare(options: UserShareOptions = {}): UserShare {
   const { maxAtOnce = MAX_AT_ONCE, maxWaiting = MAX_WAITING, maxWaitMs = MAX_WAIT_MS } = options;
@@ -69,8 +68,6 @@ export function createUserShare(options: UserShareOptions = {}): UserShare {
     },
   };
 }
-
-const overload = (): GatewayError => new GatewayError('upstream_unavailable', { retryAfterMs: RETRY_AFTER_MS });
 
 function waitIn(waiting: Set<() => void>, res: ServerResponse, maxWaitMs: number): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -74,3 +74,14 @@ export class GatewayError extends Error {
     this.allow = details.allow;
   }
 }
+
+/** Turns whatever was thrown into a GatewayError; what nobody expected becomes `internal_error` and tells nothing. */
+export function asGatewayError(error: unknown): GatewayError {
+  return error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
+}
+
+const OVERLOAD_RETRY_MS = 1_000;
+
+/** More is under way than may be: refused, since a queue would only turn an overload into time-outs. */
+export const overload = (): GatewayError =>
+  new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });

@@ -29,13 +29,3 @@ export function listenOn(server: Server, port: number, host: string): Promise<nu
     });
   });
 }
-
-/** Waits for work, but not longer than `limitMs`. The work goes on. */
-export async function within(work: Promise<void>, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-}

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { LOG_LEVELS } from '../config/settings.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import { asGatewayError, GatewayError } from '../kernel/errors.ts';
 import { PROBLEM_TYPE, problemBody } from '../kernel/problem.ts';
 import type { LogControl } from './log-control.ts';
 import type { Metrics } from './metrics.ts';
@@ -102,7 +102,7 @@ function parseVerbosity(text: string): z.infer<typeof verbosity> {
 }
 
 function sendProblem(res: ServerResponse, thrown: unknown): void {
-  const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal_error', { cause: thrown });
+  const error = asGatewayError(thrown);
   if (res.headersSent || res.destroyed) return void res.destroy();
   if (error.allow) res.setHeader('Allow', error.allow.join(', '));
   // What is still to come of a refused body is read by nobody.

@@ -21,6 +21,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { GatewayError } from '../kernel/errors.ts';
+import { within } from '../kernel/within.ts';
 import { inert } from './inert-text.ts';
 import type { RequestTrace, SpanFields, TraceBeginning, Tracing } from './tracing.ts';
 
@@ -65,7 +66,7 @@ export function createOtelTracing(version: string): Tracing {
       const scope = scopes.getStore();
       const begun = begin(name, SpanKind.INTERNAL, {});
       if (!scope || !begun) return work();
-      return within(begun.span, () => scopes.run({ ...scope, context: begun.context }, work));
+      return endWith(begun.span, () => scopes.run({ ...scope, context: begun.context }, work));
     },
     async outbound(name, fields, work, describe) {
       const scope = scopes.getStore();
@@ -94,8 +95,11 @@ export function createOtelTracing(version: string): Tracing {
     },
     onProblem: problems.onProblem,
     async close(limitMs) {
-      const late = new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref());
-      await Promise.race([provider.shutdown().catch(() => undefined), late]);
+      await within(
+        provider.shutdown().catch(() => undefined),
+        limitMs,
+        undefined,
+      );
     },
   };
 }
@@ -129,7 +133,7 @@ function requestTrace(span: Span): RequestTrace {
 }
 
 /** Ends the span with what `work` gives, or with the promise that it gives. */
-function within<T>(span: Span, work: () => T): T {
+function endWith<T>(span: Span, work: () => T): T {
   try {
     const result = work();
     if (!(result instanceof Promise)) {

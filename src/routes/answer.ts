@@ -1,7 +1,7 @@
 /** Writes the gateway's own answers: JSON, nothing, or an error as problem+json. The one place that turns an error into a response. */
 import type { Response } from 'express';
 import { contextOf } from '../guards/request-context.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import { asGatewayError } from '../kernel/errors.ts';
 import { PROBLEM_TYPE, problemBody } from '../kernel/problem.ts';
 
 /** @param headers further names and values in turn. */
@@ -36,11 +36,6 @@ function mustClose({ req }: Response): boolean {
   return (
     !req.complete && (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0)
   );
-}
-
-/** Turns whatever was thrown into a GatewayError; what nobody expected becomes `internal_error` and tells nothing. */
-export function asGatewayError(error: unknown): GatewayError {
-  return error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
 }
 
 export function sendProblem(res: Response, thrown: unknown): void {

@@ -11,6 +11,7 @@ import type { Tracing } from '../observability/tracing.ts';
 import { createSecurityHeaders } from './security-headers.ts';
 import { endTrace } from './trace-requests.ts';
 import { newTraceparent, readTraceparent } from './traceparent.ts';
+import { isFromTrustedProxy } from './trusted-proxy.ts';
 
 /** One piece of the way, without a way on of its own. @returns true where it answers, now or later: nothing follows then. */
 export type Step = (req: Request, res: Response, next: NextFunction) => boolean;
@@ -124,7 +125,6 @@ function plainAddress(ip: string): string {
 /** A trusted proxy's id is kept, so that one request has one id on its whole way; from others it is only a claim. */
 function chooseRequestId(req: Request): string {
   const sent = req.headers['x-request-id'];
-  const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
-  const isTrusted = sent !== undefined && trust(req.socket.remoteAddress ?? '', 0);
+  const isTrusted = sent !== undefined && isFromTrustedProxy(req);
   return isTrusted && typeof sent === 'string' && REQUEST_ID_FORM.test(sent) ? sent : randomUUID();
 }

@@ -8,10 +8,10 @@ import type { ScopeText } from '../cache/cache-key.ts';
 import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import type { SharedAnswers } from '../cache/shared-answers.ts';
 import type { RouteCacheSettings, RouteSettings, Settings } from '../config/settings.ts';
-import { openRequestsOn, whenGone } from '../forwarding/client-connection.ts';
-import { MAX_PIPELINED, OVERLOAD_RETRY_MS } from '../forwarding/http-forwarder.ts';
+import { isPipeliningTooMuch, whenGone } from '../forwarding/client-connection.ts';
 import { contextOf, type RequestContext } from '../guards/request-context.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import { GatewayError, overload } from '../kernel/errors.ts';
+import { isSafeMethod } from '../kernel/safe-method.ts';
 import type { Session } from '../session/session.ts';
 import { boundToSession } from './bound-to-session.ts';
 import { createFetchForCache } from './cache-fetch.ts';
@@ -25,7 +25,6 @@ export interface CachedForwardParts extends ForwardedParts {
   readonly settings: ForwardedParts['settings'] & Pick<Settings, 'finveraUrl' | 'cache' | 'publicUrl'>;
 }
 
-const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 /** A session that changes while its request waits is looked at again; one that changes all the time asks alone. */
 const MAX_ATTEMPTS = 2;
 
@@ -41,7 +40,7 @@ export function createCachedForward(
       ...parts,
       onForwarded(method, status, { path }) {
         // A change that Finvera accepted: what was kept of that path, for whomever, is of the past (RFC 9111 §4.4).
-        if (!SAFE.includes(method) && status < 400) answers.feed.changed(path.raw);
+        if (!isSafeMethod(method) && status < 400) answers.feed.changed(path.raw);
       },
     },
     route,
@@ -56,8 +55,7 @@ export function createCachedForward(
 
   const ask = async (req: Request, res: Response, session: Session | undefined, scope: ScopeText) => {
     // Who waits counts among what one connection may have under way, as what is forwarded does.
-    if (openRequestsOn(req.socket) >= MAX_PIPELINED)
-      throw new GatewayError('upstream_unavailable', { retryAfterMs: OVERLOAD_RETRY_MS });
+    if (isPipeliningTooMuch(req.socket)) throw overload();
     const arrived = whenGone(req.socket, () => undefined);
     const target = toTarget(req, contextOf(res), scope);
     try {

@@ -1,6 +1,7 @@
 /** Liveness and readiness, on the public and the management listener. Live says nothing of Redis: a blip must restart nothing. */
 import { connect } from 'node:net';
 import { z } from 'zod';
+import { within } from '../kernel/within.ts';
 import type { Sessions } from '../session/sessions.ts';
 
 const check = z.enum(['ok', 'unavailable']);
@@ -31,7 +32,7 @@ const CHECK_TIMEOUT_MS = 1_000;
 const CHECK_KEPT_MS = 500;
 
 export function createHealth({ sessions, finveraUrl, isDraining }: HealthOptions): Health {
-  const store = remember(() => within(CHECK_TIMEOUT_MS, sessions.ping()));
+  const store = remember(() => succeeds(sessions.ping(), CHECK_TIMEOUT_MS));
   const finvera = remember(() => canConnect(new URL(finveraUrl)));
   return {
     live: () => ({ status: 200, body: { status: 'ok' } }),
@@ -56,18 +57,13 @@ function remember(check: () => Promise<boolean>): () => Promise<boolean> {
   };
 }
 
-async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-  }
+/** False, too, where nothing is heard for too long. */
+function succeeds(work: Promise<unknown>, limitMs: number): Promise<boolean> {
+  const verdict = work.then(
+    () => true,
+    () => false,
+  );
+  return within(verdict, limitMs, false);
 }
 
 /** Opens a connection and closes it: no documented call of Finvera's is meant for probing. */

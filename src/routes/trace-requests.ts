@@ -4,12 +4,11 @@ import type { FinishedRequest } from '../observability/request-log.ts';
 import type { RequestTrace, Tracing } from '../observability/tracing.ts';
 import type { Step } from './begin-request.ts';
 import { readTraceparent } from './traceparent.ts';
+import { isFromTrustedProxy } from './trusted-proxy.ts';
 
 export function traceRequests(tracing: Tracing): RequestHandler {
   return (req, _res, next) => {
-    const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
-    const isTrusted = trust(req.socket.remoteAddress ?? '', 0);
-    tracing.request({ method: req.method, sent: readTraceparent(req), isTrusted }, next);
+    tracing.request({ method: req.method, sent: readTraceparent(req), isTrusted: isFromTrustedProxy(req) }, next);
   };
 }
 
