@@ -1,14 +1,13 @@
 // Processes on one core each, and what the operating system says they used of it. Knows nothing of what runs in them.
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpuSeconds, statFields } from '../test/support/process-usage.ts';
 
 /** Every contender runs here, alone while it is measured. */
 export const CONTENDER_CORE = 0;
 /** Load generator, upstream and Redis. */
 export const LOAD_CORE = 1;
 
-/** What `ps` and /proc count in on every Linux that Node supports. */
-const TICKS_PER_SECOND = 100;
 const KILL_AFTER_MS = 3_000;
 
 /** Moves this process, and with it what it starts without a core of its own. */
@@ -54,14 +53,8 @@ export async function endChild(child: ChildProcess): Promise<void> {
 }
 
 /** Seconds of processor time, user and system, of a process with all its threads and of its children. */
-export function cpuSeconds(pid: number): number {
-  return familyOf(pid).reduce((sum, member) => sum + ownCpuSeconds(member), 0);
-}
-
-function ownCpuSeconds(pid: number): number {
-  const fields = statFields(pid);
-  // utime and stime, the 14th and 15th field; the list begins with the third.
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+export function familyCpuSeconds(pid: number): number {
+  return familyOf(pid).reduce((sum, member) => sum + cpuSeconds(member), 0);
 }
 
 function familyOf(pid: number): number[] {
@@ -80,12 +73,6 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-/** The fields after the command, which may hold spaces and brackets itself. */
-function statFields(pid: number): string[] {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ');
-}
-
 /** Ticks that a core was busy and in all since the machine started. */
 export function coreTicks(core: number): { busy: number; total: number } {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? '';
@@ -95,11 +82,6 @@ export function coreTicks(core: number): { busy: number; total: number } {
     .map(Number);
   const busy = user + nice + system + irq + softirq + steal;
   return { busy, total: busy + idle + wait };
-}
-
-export function residentBytes(pid: number): number {
-  const kilobytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  return kilobytes * 1_024;
 }
 
 /** Open files and sockets. */

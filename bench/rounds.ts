@@ -1,7 +1,7 @@
 // Interleaved rounds of load on contenders, and their medians. Judges nothing.
 import type { Contender, RunningContender } from './contender.ts';
 import { runLoad } from './load.ts';
-import { CONTENDER_CORE, coreTicks, cpuSeconds, LOAD_CORE } from './pinned.ts';
+import { CONTENDER_CORE, coreTicks, familyCpuSeconds, LOAD_CORE } from './pinned.ts';
 
 export interface Plan {
   readonly connections: number;
@@ -71,7 +71,7 @@ async function warmUp({ port, credential }: RunningContender, { connections, war
 
 async function runRound({ port, pid, credential }: RunningContender, connections: number, seconds: number) {
   const usage = () => ({
-    own: pid === undefined ? 0 : cpuSeconds(pid),
+    own: pid === undefined ? 0 : familyCpuSeconds(pid),
     contender: coreTicks(CONTENDER_CORE),
     load: coreTicks(LOAD_CORE),
   });

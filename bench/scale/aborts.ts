@@ -3,10 +3,11 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSimulator } from '../../simulator/simulator.ts';
 import { inParallel } from '../../test/lab/load.ts';
+import { residentBytes } from '../../test/support/process-usage.ts';
 import { type GatewayUnderTest, startGateway } from '../contenders/this-gateway.ts';
 import { forgeSessions } from '../forge.ts';
 import { ACCESS_TOKEN, requestHead } from '../job.ts';
-import { openFiles, residentBytes } from '../pinned.ts';
+import { openFiles } from '../pinned.ts';
 import { startStage } from '../stage.ts';
 import { MB, type Part, type Section, table } from './part.ts';
 

@@ -1,11 +1,12 @@
 // One large body down and one up, through the gateway and a bare proxy: time, processor time and memory.
 import { request } from 'node:http';
 import { createSimulator } from '../../simulator/simulator.ts';
+import { residentBytes } from '../../test/support/process-usage.ts';
 import { bareProxy } from '../contenders/node-peers.ts';
 import { startGateway } from '../contenders/this-gateway.ts';
 import { forgeSessions } from '../forge.ts';
 import { ACCESS_TOKEN, type Header } from '../job.ts';
-import { cpuSeconds, residentBytes } from '../pinned.ts';
+import { familyCpuSeconds } from '../pinned.ts';
 import { startStage } from '../stage.ts';
 import { type Cell, GB, MB, type Part, type Section, table } from './part.ts';
 
@@ -63,7 +64,7 @@ ${table(head, rows)}`,
 
 async function watch(pid: number, transfer: () => Promise<number>) {
   const before = residentBytes(pid);
-  const cpuBefore = cpuSeconds(pid);
+  const cpuBefore = familyCpuSeconds(pid);
   const startedAt = performance.now();
   let peak = before;
   const sampling = setInterval(() => {
@@ -73,7 +74,7 @@ async function watch(pid: number, transfer: () => Promise<number>) {
     const bytes = await transfer();
     const seconds = (performance.now() - startedAt) / 1_000;
     const after = residentBytes(pid) - before;
-    return { bytes, seconds, cpu: cpuSeconds(pid) - cpuBefore, peakGrowth: peak - before, after };
+    return { bytes, seconds, cpu: familyCpuSeconds(pid) - cpuBefore, peakGrowth: peak - before, after };
   } finally {
     clearInterval(sampling);
   }

@@ -1,11 +1,12 @@
 // Many live sessions used at random, so that most requests miss the session cache, beside one session that is always in it.
 import { freemem } from 'node:os';
 import type { Redis } from 'ioredis';
+import { residentBytes } from '../../test/support/process-usage.ts';
 import { startGateway } from '../contenders/this-gateway.ts';
 import { forgeSessions } from '../forge.ts';
 import type { Header } from '../job.ts';
 import { type LoadResult, runLoad } from '../load.ts';
-import { cpuSeconds, residentBytes } from '../pinned.ts';
+import { familyCpuSeconds } from '../pinned.ts';
 import { median } from '../rounds.ts';
 import { startStage } from '../stage.ts';
 import { GB, MB, type Part, type Section, table } from './part.ts';
@@ -77,9 +78,9 @@ async function measureUse(
   await runLoad(users, { ...order, seconds: WARM_UP_SECONDS });
   const rounds: { load: LoadResult; cpu: number; misses: number }[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    const before = { cpu: cpuSeconds(pid), reads: await sessionReads(client) };
+    const before = { cpu: familyCpuSeconds(pid), reads: await sessionReads(client) };
     const load = await runLoad(users, order);
-    rounds.push({ load, cpu: cpuSeconds(pid) - before.cpu, misses: (await sessionReads(client)) - before.reads });
+    rounds.push({ load, cpu: familyCpuSeconds(pid) - before.cpu, misses: (await sessionReads(client)) - before.reads });
   }
   const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
   return {

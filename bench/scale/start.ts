@@ -1,7 +1,8 @@
 // How long the gateway takes from its start until it is ready, and what it weighs while nobody asks for anything.
 import { setTimeout as delay } from 'node:timers/promises';
+import { residentBytes } from '../../test/support/process-usage.ts';
 import { startGateway } from '../contenders/this-gateway.ts';
-import { cpuSeconds, residentBytes } from '../pinned.ts';
+import { familyCpuSeconds } from '../pinned.ts';
 import { median } from '../rounds.ts';
 import { startStage } from '../stage.ts';
 import { MB, type Part, type Section, table } from './part.ts';
@@ -25,7 +26,7 @@ async function run(): Promise<Section> {
     try {
       await untilReady(gateway.port);
       readyMs.push(performance.now() - startedAt);
-      cpuMs.push(cpuSeconds(gateway.pid) * 1_000);
+      cpuMs.push(familyCpuSeconds(gateway.pid) * 1_000);
       if (i === STARTS - 1) {
         await delay(IDLE_MS);
         idle = residentBytes(gateway.pid) / MB;

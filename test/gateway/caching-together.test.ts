@@ -1,21 +1,19 @@
 // Shared answers: one request for all that want the same, while Finvera limits the rate, and what the browser is told (RFC 9211).
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { closeCachedScenes, ENTERPRISE_2, startCachedScene, TTL_MS } from '../support/cached-scene.ts';
-import type { CallOptions, Reply } from '../support/http-client.ts';
+import {
+  always,
+  closeCachedScenes,
+  ENTERPRISE_2,
+  PATH,
+  startCachedScene,
+  statusOf,
+  TTL_MS,
+} from '../support/cached-scene.ts';
+import type { CallOptions } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import type { ScriptedAnswer } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
 
-const PATH = '/delivery/api/v1/events';
-
 afterEach(closeCachedScenes);
-
-/** Every answer alike but for its number. */
-const always =
-  (...headers: string[]) =>
-  (): ScriptedAnswer => ({ headers });
-
-const statusOf = (reply: Reply) => reply.headers['cache-status'];
 
 describe('while Finvera limits the rate', () => {
   test('what is kept is served, fresh and stale, and says that nothing remains', async () => {

@@ -1,22 +1,20 @@
 // Shared answers, rule by rule: conditions and revalidation (RFC 9111 §4.3), a client's wishes (§5.2.1), stale ones (RFC 5861).
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { closeCachedScenes, ENTERPRISE_2, startCachedScene, TTL_MS } from '../support/cached-scene.ts';
+import {
+  always,
+  closeCachedScenes,
+  ENTERPRISE_2,
+  PATH,
+  seen,
+  startCachedScene,
+  statusOf,
+  TTL_MS,
+} from '../support/cached-scene.ts';
 import type { Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import type { ScriptedAnswer } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
 
-const PATH = '/delivery/api/v1/events';
-
 afterEach(closeCachedScenes);
-
-/** Every answer alike but for its number. */
-const always =
-  (...headers: string[]) =>
-  (): ScriptedAnswer => ({ headers });
-
-const statusOf = (reply: Reply) => reply.headers['cache-status'];
-const seen = (reply: Reply) => [reply.status, reply.text, statusOf(reply), reply.headers.age];
 
 describe('a browser’s conditions: RFC 9111 §4.3.2', () => {
   test.each([

@@ -1,23 +1,21 @@
 // Shared answers, rule by rule: what is kept and for whom (RFC 9111 §3), what tells answers apart (§4.1), what ends them (§4.4).
 import { request } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { closeCachedScenes, ENTERPRISE_2, STANDARD, startCachedScene, TTL_MS } from '../support/cached-scene.ts';
-import type { Reply } from '../support/http-client.ts';
+import {
+  always,
+  closeCachedScenes,
+  ENTERPRISE_2,
+  PATH,
+  STANDARD,
+  seen,
+  startCachedScene,
+  statusOf,
+  TTL_MS,
+} from '../support/cached-scene.ts';
 import { expectProblem } from '../support/problem.ts';
-import type { ScriptedAnswer } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
 
-const PATH = '/delivery/api/v1/events';
-
 afterEach(closeCachedScenes);
-
-/** Every answer alike but for its number. */
-const always =
-  (...headers: string[]) =>
-  (): ScriptedAnswer => ({ headers });
-
-const statusOf = (reply: Reply) => reply.headers['cache-status'];
-const seen = (reply: Reply) => [reply.status, reply.text, statusOf(reply), reply.headers.age];
 
 describe('an answer is shared', () => {
   test('inside one tier, for as long as the route says, with its age', async () => {

@@ -1,13 +1,8 @@
 // What a process takes of the machine's memory, from the system's own books; and its garbage, collected when asked to.
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { residentBytes } from '../support/process-usage.ts';
 import { freePort } from '../support/redis-server.ts';
-
-/** Resident bytes of a process. */
-export function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}
 
 /** The most resident bytes since now. */
 export function watchMemory(pid: number, everyMs = 100): { stop(): number } {

@@ -2,7 +2,8 @@
 import type { SimulatorOptions } from '../../simulator/settings.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import type { CacheSettings, RouteCacheSettings, RouteSettings } from '../../src/config/settings.ts';
-import { type Script, type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts';
+import type { Reply } from './http-client.ts';
+import { type Script, type ScriptedAnswer, type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts';
 import {
   type Browser,
   closeGateways,
@@ -36,6 +37,16 @@ export const ENTERPRISE_2 = 'enterprise@finvera.test';
 export const STANDARD = 'standard@finvera.test';
 
 export const TTL_MS = 10_000;
+/** Of the cached route. */
+export const PATH = '/delivery/api/v1/events';
+
+/** Every answer alike but for its number. */
+export const always =
+  (...headers: string[]) =>
+  (): ScriptedAnswer => ({ headers });
+
+export const statusOf = (reply: Reply) => reply.headers['cache-status'];
+export const seen = (reply: Reply) => [reply.status, reply.text, statusOf(reply), reply.headers.age];
 
 /** As the shipped file has it, with changes. */
 export function cacheSettings(changes: Partial<CacheSettings> = {}): CacheSettings {

@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Simulator } from '../../../simulator/simulator.ts';
+import { cpuSeconds, residentBytes, TICKS_PER_SECOND } from '../../support/process-usage.ts';
 import { until } from '../../support/until.ts';
 import type { GatewayProcess } from '../gateway-process.ts';
 import { inParallel, logIn } from '../load.ts';
-import { residentBytes } from '../process-memory.ts';
 import { createVerdict, FULL, type Lab, type Scale, type Scenario, withConfig, withLab } from '../scenario.ts';
 import { createStreamLoad, type StreamLoad } from '../stream-load.ts';
 
@@ -188,13 +188,6 @@ function pin(pid: number): void {
 
 function runOn(cores: string, pid: number): void {
   execFileSync('taskset', ['-apc', cores, String(pid)]);
-}
-
-const TICKS_PER_SECOND = 100;
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** All cores together, what a hypervisor took of them too. */

@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { forgeSessions } from '../../support/forge-sessions.ts';
+import { residentBytes } from '../../support/process-usage.ts';
 import { freePort } from '../../support/redis-server.ts';
 import type { GatewayProcess } from '../gateway-process.ts';
 import { inParallel, type LabAnswer, type LabClient, logIn, tally } from '../load.ts';
-import { residentBytes } from '../process-memory.ts';
 import { createVerdict, EVENT, forgery, type Scenario, withLab } from '../scenario.ts';
 
 const REQUESTS_PER_SECOND = 200;

@@ -1,9 +1,10 @@
 // Shared answers under load and with a part of them failing: how often Finvera is asked, what a hit costs, what a dead Redis costs.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SimulatorOptions } from '../../../simulator/settings.ts';
+import { cpuSeconds } from '../../support/process-usage.ts';
 import { startRedis } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 import type { GatewayProcess } from '../gateway-process.ts';
@@ -301,10 +302,3 @@ function percentile(answers: readonly LabAnswer[], share: number): number {
 
 const median = (answers: readonly LabAnswer[]): number => percentile(answers, 0.5);
 const round = (ms: number): number => Math.round(ms * 10) / 10;
-
-const TICKS_PER_SECOND = 100;
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
