@@ -5,10 +5,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { FaultSpec } from '../../simulator/faults.ts';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import type { RouteSettings } from '../../src/config/settings.ts';
-import { json, type Reply } from '../support/http-client.ts';
+import { json } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { exchangeRaw, openRaw, rawRequest, rawStatus } from '../support/raw-http.ts';
-import { freePort } from '../support/redis-server.ts';
 import { expectNothingTold } from '../support/secrets.ts';
 import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
@@ -170,31 +169,6 @@ describe('methods', () => {
     expect(head.headers['content-length']).toBe(String(get.body.length));
     expect(head.headers.etag).toBe(get.headers.etag);
     expect(simulator.requests('data').at(-1)?.method).toBe('HEAD');
-  });
-
-  test.each(['OPTIONS', 'PROPFIND'])('%s is refused with Allow', async (method) => {
-    const browser = await loggedIn(await start());
-    const reply = await browser.fetch(EVENT, { method });
-    expectProblem(reply, 405, 'method_not_allowed');
-    expect(reply.headers.allow?.toString().split(', ').sort()).toEqual([
-      'DELETE',
-      'GET',
-      'HEAD',
-      'PATCH',
-      'POST',
-      'PUT',
-    ]);
-    expect(simulator.requests('data')).toEqual([]);
-  });
-
-  test('a route names are all it takes', async () => {
-    const gateway = await start({}, [route('/delivery', { methods: ['GET'] })]);
-    const browser = await loggedIn(gateway);
-    const reply = await browser.fetch(EVENT, { method: 'POST', body: '{}' });
-    expectProblem(reply, 405, 'method_not_allowed');
-    expect(reply.headers.allow).toBe('GET, HEAD');
-    expect((await browser.fetch(EVENT, { method: 'HEAD' })).status).toBe(200);
-    expect(simulator.requests('data')).toHaveLength(1);
   });
 });
 
@@ -365,73 +339,6 @@ describe('the answer', () => {
 });
 
 describe('failures', () => {
-  test.each<[FaultSpec, number, string]>([
-    [{ fault: 'reset_before' }, 502, 'upstream_unavailable'],
-    [{ fault: 'garbage' }, 502, 'upstream_invalid'],
-    [{ fault: 'hang' }, 504, 'upstream_timeout'],
-  ])('%j before an answer is a problem', async (fault, status, code) => {
-    const gateway = await start(fault.fault === 'hang' ? { FINVERA_HEADERS_TIMEOUT: '1s' } : {});
-    const browser = await loggedIn(gateway);
-    simulator.addFault({ ...fault, match: { call: 'data' } });
-    const reply = await browser.fetch(EVENT, { method: 'POST', body: 'x' });
-    expectProblem(reply, status, code);
-    expect(reply.setCookies).toEqual([]);
-    expect(reply.text).not.toMatch(/127\.0\.0\.1|ECONN|undici|socket/i);
-    expect(simulator.requests('data')).toHaveLength(1);
-    expect((await browser.fetch('/bff/session')).status).toBe(200);
-    const find = () => gateway.logLines().find((line) => line.event === 'request' && line.path === EVENT);
-    await until('the log line', () => find() !== undefined);
-    expect(find()).toMatchObject({ status, code, level: 'warn', route: '/delivery' });
-    expect(await gateway.metrics()).toContain(
-      `finvera_gateway_requests_total{route="/delivery",method="POST",status="${status}",code="${code}"} 1`,
-    );
-  });
-
-  test('of a connection that is refused are 502', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { port } = simulator;
-    await simulator.close();
-    const reply = await browser.fetch(EVENT);
-    expectProblem(reply, 502, 'upstream_unavailable');
-    simulator = await createSimulator({ port });
-  });
-
-  test.each(['half_body', 'stall_body'] as const)(
-    'in the middle of an answer end the connection (%s)',
-    async (fault) => {
-      const gateway = await start({ FINVERA_BODY_TIMEOUT: '2s' });
-      const browser = await loggedIn(gateway);
-      for (const query of ['', '?chunked=1']) {
-        const { remove } = simulator.addFault({ fault, match: { call: 'data' } });
-        await expect(browser.fetch(`${PROBE}bytes/10000${query}`)).rejects.toThrow(/aborted|hang up|ECONNRESET/);
-        remove();
-      }
-      expect((await browser.fetch(EVENT)).status).toBe(200);
-      const cut = gateway.logLines().filter((line) => line.event === 'request' && line.aborted === true);
-      expect(cut.map(({ code }) => code)).toEqual(
-        fault === 'half_body'
-          ? ['upstream_unavailable', 'upstream_unavailable']
-          : ['upstream_timeout', 'upstream_timeout'],
-      );
-    },
-  );
-
-  test('of many requests stop further ones, with Retry-After, until Finvera is back', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { remove } = simulator.addFault({ fault: 'reset_before', match: { call: 'data' } });
-    let reply = await browser.fetch(EVENT, { method: 'POST' });
-    for (let i = 0; i < 60 && reply.status === 502; i += 1) reply = await browser.fetch(EVENT, { method: 'POST' });
-    expectProblem(reply, 503, 'upstream_unavailable');
-    expect(reply.headers['retry-after']).toMatch(/^[1-9]\d*$/);
-    const asked = simulator.requests('data').length;
-    expectProblem(await browser.fetch(EVENT), 503, 'upstream_unavailable');
-    expect(simulator.requests('data')).toHaveLength(asked);
-    remove();
-    await until('Finvera being asked again', async () => (await browser.fetch(EVENT)).status === 200);
-  });
-
   test.each([
     ['before the answer', 'hang'],
     ['in its middle', 'stall_body'],
@@ -615,99 +522,4 @@ describe('routes', () => {
     }
     expect(simulator.requests()).toHaveLength(before);
   });
-
-  test('have their own timeouts', async () => {
-    const gateway = await start({}, [
-      route('/delivery', { headersTimeout: 500 }),
-      route('/search', { bodyTimeout: 500 }),
-    ]);
-    const browser = await loggedIn(gateway);
-    simulator.addFault({ fault: 'hang', match: { path: '/delivery' } });
-    simulator.addFault({ fault: 'stall_body', match: { path: '/search' } });
-    expectProblem(await browser.fetch(EVENT), 504, 'upstream_timeout');
-    await expect(browser.fetch(SEARCH)).rejects.toThrow();
-  });
-});
-
-describe('a route to /kms', () => {
-  const SPELLINGS = [
-    '/kms/api/v1/auth',
-    '/kms/api/v1/auth/',
-    '/kms/api/v1/auth/keys',
-    '/kms/api/v1/auth/token/',
-    '/kms/api/v1/auth/token/x',
-    '/KMS/api/v1/auth/token',
-    '/kms/API/V1/Auth/Token',
-    '/kms/api/v1/AUTH/refresh',
-    '/kms//api/v1/auth/token',
-    '/kms/api//v1/auth/token',
-    '//kms/api/v1/auth/token',
-    '/kms/api/v1/./auth/token',
-    '/kms/x/../api/v1/auth/token',
-    '/delivery/../kms/api/v1/auth/token',
-    '/kms/%2e/api/v1/auth/token',
-    '/kms/x/%2e%2e/api/v1/auth/token',
-    '/kms/x/%2E./api/v1/auth/token',
-    '/kms/x/..;/api/v1/auth/token',
-    '/kms/api/v1/%61uth/keys',
-    '/kms/api/v1/%61%75%74%68/keys',
-    '/kms/api/v1/%41uth/token',
-    '/%6bms/api/v1/auth/keys',
-    '/kms%2fapi/v1/auth/token',
-    '/kms/api/v1%2fauth/token',
-    '/kms/api/v1/auth%2ftoken',
-    '/kms/api/v1/auth%2Ftoken',
-    '/kms/api/v1/auth%5ctoken',
-    '/kms/api/v1\\auth\\token',
-    '/kms/api/v1/auth;v=1/token',
-    '/kms;x/api/v1/auth/token',
-    '/kms/api/v1/auth%3bv=1/token',
-    '/kms/api/v1/auth%20/token',
-    '/kms/api/v1/auth./token',
-    '/kms/api/v1/auth%00/token',
-    '/kms/api/v1/auth%09/token',
-    '/kms/api/v1/%2561uth/token',
-    '/kms/api/v1/%25%36%31uth/token',
-    '/kms/api/v1/auth%252ftoken',
-    '/kms/api/v1/%ef%bd%81uth/token',
-    '/kms/api/v1/auth/%2e',
-    '/kms/api/v1/auth/token%3f',
-    '/kms/api/v1/auth/token%23',
-    '/kms/api/v1/auth#/token',
-    '/kms/api/v1/aut%u0068/token',
-    '/kms/api/v1/%c1%a1uth/token',
-    'kms/api/v1/auth/token',
-    'http://127.0.0.1/kms/api/v1/auth/keys',
-    'HTTP://127.0.0.1//kms/api/v1/auth/token',
-  ];
-
-  test('forwards accounts and keys, and nothing below the auth calls in any spelling', async () => {
-    const gateway = await start({}, [route('/kms', { methods: ['GET', 'POST'] }), route('/delivery')]);
-    const { cookie = '' } = await loggedIn(gateway);
-    const before = simulator.requests().length;
-    for (const method of ['GET', 'POST']) {
-      for (const spelling of SPELLINGS) {
-        const lines = [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin', 'Content-Length: 0'];
-        const answer = await exchangeRaw(gateway.port, rawRequest(method, spelling, lines));
-        expect([spelling, rawStatus(answer)]).toEqual([spelling, expect.any(Number)]);
-        expect([400, 404, 405]).toContain(rawStatus(answer));
-      }
-    }
-    expect(simulator.requests().slice(before)).toEqual([]);
-
-    const lines = [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin'];
-    for (const path of ['/kms/api/v1/__echo', '/kms/api/v1/authors/__echo', '/kms/api/v2/auth']) {
-      await exchangeRaw(gateway.port, rawRequest('GET', path, lines));
-      expect(simulator.requests().at(-1)?.url).toBe(path);
-    }
-  });
-});
-
-test('answers 502 where nobody listens, and tells nothing of where', async () => {
-  const gateway = await startGateway(`http://127.0.0.1:${await freePort()}`, {
-    settings: { routes: [route('/public', { credential: 'none' })] },
-  });
-  const reply: Reply = await gateway.browser().fetch('/public/x');
-  expectProblem(reply, 502, 'upstream_unavailable');
-  expect(reply.text).not.toContain('127.0.0.1');
 });

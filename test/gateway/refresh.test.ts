@@ -177,17 +177,6 @@ describe('POST /bff/refresh', () => {
     expect(reply.headers.allow).toBe('POST');
   });
 
-  test.each([400, 401, 403])('ends the session where Finvera rejects it with %d', async (status) => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { cookie } = browser;
-    simulator.addFault({ fault: 'status', status, match: { call: 'refresh' } });
-    expectSessionExpired(await refresh(browser));
-    expect(exchanges()).toBe(1);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
-    expect(await gateway.metrics()).toContain('finvera_gateway_refreshes_total{outcome="rejected",why="rejected"} 1');
-  });
-
   test.each(UNAVAILABLE)('keeps the session and answers 503 to $fault $status', async (fault) => {
     const gateway = await startFor(fault);
     const browser = await loggedIn(gateway);
@@ -266,60 +255,9 @@ describe('POST /bff/refresh', () => {
     clock.advance(3_600 * SECOND);
     expectSessionExpired(await browser.fetch(EVENT));
   });
-
-  test('loses to a logout while the exchange is under way', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { cookie = '' } = browser;
-    const hold = simulator.addFault({ fault: 'hold', computed: true, match: { call: 'refresh' } });
-    const refreshing = gateway.browser().fetch('/bff/refresh', { method: 'POST', headers: { Cookie: cookie } });
-    await simulator.waitForRequests('refresh', 1);
-    expect((await browser.fetch('/bff/logout', { method: 'POST' })).status).toBe(204);
-    hold.remove();
-    expectSessionExpired(await refreshing);
-    await expectSessionGone(gateway, cookie, 'logout');
-  });
 });
 
 describe('an expired token', () => {
-  test('is renewed once for fifty requests at the same time', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    await browser.fetch(EVENT);
-    clock.advance(EXPIRED);
-    const replies = await Promise.all(Array.from({ length: 50 }, () => browser.fetch(EVENT)));
-    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
-    expect(exchanges()).toBe(1);
-    const [before, ...after] = bearers();
-    expect(new Set(after).size).toBe(1);
-    expect(after[0]).not.toBe(before);
-    await expectNothingTold(gateway, simulator);
-  });
-
-  test('is renewed once for fifty requests on three instances', async () => {
-    const env = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
-    const gateways = [await start(env), await start(env), await start(env)];
-    const { cookie = '' } = await loggedIn(gateways[0] as TestGateway);
-    clock.advance(EXPIRED);
-    const replies = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => gateways[i % 3]?.browser().fetch(EVENT, { headers: { Cookie: cookie } })),
-    );
-    expect(replies.map((reply) => reply?.status)).toEqual(replies.map(() => 200));
-    expect(exchanges()).toBe(1);
-  });
-
-  test('ends the session where the refresh is rejected', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { cookie } = browser;
-    simulator.revoke('refresh');
-    clock.advance(EXPIRED);
-    const replies = await Promise.all([1, 2, 3].map(() => browser.fetch(EVENT, { headers: { Cookie: cookie ?? '' } })));
-    for (const reply of replies) expectSessionExpired(reply);
-    expect(simulator.counters().data.received).toBe(0);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
-  });
-
   test.each(UNAVAILABLE)('is a 503 while the refresh meets $fault $status, and the session stays', async (fault) => {
     const gateway = await startFor(fault);
     const browser = await loggedIn(gateway);
@@ -484,16 +422,6 @@ describe('a 401 of Finvera’s', () => {
     expect(reply.setCookies).toEqual([]);
     expect([exchanges(), simulator.requests('data').length]).toEqual([0, 1]);
     expect((await browser.fetch(EVENT)).status).toBe(200);
-  });
-
-  test('ends the session where the refresh is rejected', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    const { cookie } = browser;
-    simulator.revoke('all');
-    expectSessionExpired(await browser.fetch(EVENT));
-    expect(simulator.requests('data')).toHaveLength(1);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
   });
 
   test('is a 503 where the refresh is unavailable, and the session stays', async () => {

@@ -6,6 +6,7 @@ import { expectProblem } from '../support/problem.ts';
 import { exchangeRaw, rawRequest, rawStatus } from '../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { expectNothingTold } from '../support/secrets.ts';
+import { lookUps } from '../support/store-look-ups.ts';
 import {
   type Browser,
   closeGateways,
@@ -138,19 +139,6 @@ describe('the session of a browser', () => {
 });
 
 describe('activity', () => {
-  test('moves the idle end, on the gateway’s own and on forwarded paths', async () => {
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    for (const path of ['/bff/session', EVENT, '/bff/sessions', EVENT]) {
-      clock.advance(11 * HOUR);
-      expect((await browser.fetch(path)).status).toBe(200);
-    }
-    clock.advance(12 * HOUR + 2 * MINUTE);
-    expectEnded(await browser.fetch('/bff/session'));
-    expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'idle' }));
-    expect((await redis.client.keys('*session*')).filter((name) => !name.includes('user'))).toEqual([]);
-  });
-
   test.each([
     ['/bff/session?slide=false', {}],
     ['/bff/session', { 'X-Session-Activity': 'none' }],
@@ -176,76 +164,9 @@ describe('activity', () => {
     expect(idle(await browser.fetch('/bff/session'))).toBe(12 * 3_600);
     expect(idle(await browser.fetch('/bff/session?slide=false'))).toBe(12 * 3_600);
   });
-
-  test('does not move the absolute end', async () => {
-    const gateway = await start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
-    const browser = await loggedIn(gateway);
-    for (const left of [5_400, 3_600, 1_800]) {
-      clock.advance(30 * MINUTE);
-      const { session } = json(await browser.fetch('/bff/session'));
-      expect(session).toMatchObject({ expires_in: left, idle_expires_in: Math.min(left, 5_400) });
-    }
-    clock.advance(30 * MINUTE);
-    expectEnded(await browser.fetch('/bff/session'));
-    expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'absolute' }));
-  });
-
-  test('does not keep a session beyond its refresh token', async () => {
-    simulator.configure({ refreshTokenLifeS: 2 * 3_600, rotation: false });
-    const gateway = await start();
-    const browser = await loggedIn(gateway);
-    clock.advance(119 * MINUTE);
-    expect((await browser.fetch('/bff/session?slide=false')).status).toBe(200);
-    clock.advance(MINUTE);
-    expectEnded(await browser.fetch('/bff/session'));
-  });
 });
 
-/** How often the store was asked for something, whatever it was. */
-async function lookUps(): Promise<number> {
-  const stats = await redis.client.info('commandstats');
-  const calls = [...stats.matchAll(/^cmdstat_(\w+)[^:]*:calls=(\d+)/gm)];
-  return calls
-    .filter(([, name]) => /^(h|get|mget|eval|fcall|z|set|exists|del|ttl|pttl|scan|keys)/.test(name ?? ''))
-    .reduce((sum, [, , number]) => sum + Number(number), 0);
-}
-
 describe('a cookie that is no session’s', () => {
-  const GOOD = 'C'.repeat(42);
-
-  test.each([
-    ['nothing', ''],
-    ['a character too few', 'A'.repeat(42)],
-    ['a character too many', 'A'.repeat(44)],
-    ['a foreign character', `${GOOD}!`],
-    ['standard base64', `${GOOD.slice(1)}+/`],
-    ['bits beyond 32 bytes', 'B'.repeat(43)],
-    ['padding', `${GOOD}=`],
-    ['quotes', `"${UNKNOWN_ID}"`],
-    ['an escape', `%41${'A'.repeat(42)}`],
-    ['a JSON cookie', `j:{"a":1}${'A'.repeat(34)}`],
-    ['very much', 'A'.repeat(4_000)],
-  ])('answers 401 session_required to %s, clears it and looks nothing up', async (_what, value) => {
-    const gateway = await start();
-    await redis.client.config('RESETSTAT');
-    for (const path of ['/bff/session', EVENT, '/bff/sessions']) {
-      const reply = await gateway.browser().fetch(path, { headers: { Cookie: `${COOKIE}=${value}` } });
-      expectProblem(reply, 401, 'session_required');
-      expect(reply.setCookies).toEqual([CLEARED]);
-    }
-    expect(await lookUps()).toBe(0);
-    expect(simulator.requests()).toEqual([]);
-  });
-
-  test('looks a well-formed one up, which shows that look-ups are counted', async () => {
-    const gateway = await start();
-    await redis.client.config('RESETSTAT');
-    const reply = await gateway.browser().fetch(EVENT, { headers: { Cookie: `${COOKIE}=${UNKNOWN_ID}` } });
-    expectEnded(reply);
-    expect(await lookUps()).toBeGreaterThan(0);
-    expect(simulator.requests()).toEqual([]);
-  });
-
   test.each([
     ['in one line, the right one first', (good: string) => [`Cookie: ${good}; ${COOKIE}=${UNKNOWN_ID}`]],
     ['in one line, the right one last', (good: string) => [`Cookie: ${COOKIE}=${UNKNOWN_ID}; ${good}`]],
@@ -262,7 +183,7 @@ describe('a cookie that is no session’s', () => {
     expect(rawStatus(answer)).toBe(401);
     expect(answer).toContain('"code":"session_required"');
     expect(answer.match(/^Set-Cookie: .*$/gim)).toEqual([`Set-Cookie: ${CLEARED}`]);
-    expect(await lookUps()).toBe(0);
+    expect(await lookUps(redis)).toBe(0);
     expect((await browser.fetch('/bff/session')).status).toBe(200);
   });
 

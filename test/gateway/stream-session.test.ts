@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
-import { openStream, refusedStream } from '../support/stream-client.ts';
+import { openStream } from '../support/stream-client.ts';
 import { closeStreamScenes, type StreamSceneOptions, startStreamScene } from '../support/stream-scene.ts';
 import { createTestClock, startGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
@@ -36,92 +36,6 @@ async function startPair(options: StreamSceneOptions = {}) {
   });
   return { ...a, target: { ...a.target, url: b.url }, other: b };
 }
-
-describe('the end of a session', () => {
-  test.each([
-    ['logout', '/bff/logout', 'POST'],
-    ['the end of all of the user’s', '/bff/sessions', 'DELETE'],
-  ])(
-    'by %s closes its streams with 4401 and cuts the upstream’s, and no other session’s',
-    async (_what, path, method) => {
-      const { upstream, gateway, browser, target } = await startScene();
-      const client = await openStream(target);
-      const other = gateway.browser();
-      await other.login('standard@finvera.test');
-      const stranger = await openStream({ ...target, cookie: other.cookie });
-      expect((await browser.fetch(path, { method })).status).toBe(204);
-      await client.code(1_000);
-      expect(client.closed()).toEqual({ code: 4401, reason: 'session ended' });
-      await until('the end at the upstream', () => upstream.streams[0]?.closed() !== undefined);
-      expect(stranger.closed()).toBeUndefined();
-      expect((await refusedStream(target)).status).toBe(401);
-    },
-  );
-
-  test('a login again in the same browser ends the streams of the session before', async () => {
-    const { browser, target } = await startScene();
-    const client = await openStream(target);
-    await browser.login();
-    expect(await client.code()).toBe(4401);
-  });
-
-  test('on one instance closes on the other within a second, each of five times', async () => {
-    const { browser, target, other } = await startPair();
-    for (let i = 0; i < 5; i += 1) {
-      const client = await openStream({ ...target, cookie: browser.cookie });
-      const startedAt = performance.now();
-      await browser.fetch('/bff/logout', { method: 'POST' });
-      expect(await client.code()).toBe(4401);
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
-      await browser.login();
-    }
-    expect((await other.metrics()).match(/streams_closed_total\{code="4401",by="gateway"\} (\d+)/)?.[1]).toBe('5');
-  });
-
-  test('by a rejected refresh, by its key deleted from Redis, by an emptied Redis', async () => {
-    const clock = createTestClock();
-    const { browser, target } = await startScene({ gateway: { ...onRedis(), clock } });
-    const one = await openStream(target);
-    clock.advance(3_601_000);
-    simulator.revoke('refresh');
-    expect((await browser.fetch('/bff/session')).status).toBe(401);
-    expect(await one.code()).toBe(4401);
-    await browser.login();
-    const two = await openStream({ ...target, cookie: browser.cookie });
-    const keys = await redis.client.keys('*');
-    await redis.client.del(...keys);
-    expect(await two.code()).toBe(4401);
-    await browser.login();
-    const three = await openStream({ ...target, cookie: browser.cookie });
-    await redis.client.flushall();
-    expect(await three.code()).toBe(4401);
-  });
-
-  test('while the upstream is dialled refuses the stream as plain HTTP', async () => {
-    const { upstream, browser, target } = await startScene({ refuse: () => 'hang' });
-    const refusal = refusedStream(target);
-    await until('the handshake', () => upstream.handshakes.length === 1);
-    await browser.fetch('/bff/logout', { method: 'POST' });
-    expect(await refusal).toMatchObject({ status: 401, body: expect.stringContaining('session_expired') });
-  });
-
-  test('that nobody asks for comes by its times: absolute, and idle', async () => {
-    for (const [env, ms] of [
-      [{ SESSION_ABSOLUTE_TIMEOUT: '10m', SESSION_IDLE_TIMEOUT: '10m' }, 600_000],
-      [{ SESSION_IDLE_TIMEOUT: '10m' }, 661_000],
-    ] as const) {
-      const clock = createTestClock();
-      const { target, upstream } = await startScene({ gateway: { env, clock } });
-      const client = await openStream(target);
-      await upstream.next();
-      clock.advance(ms - 2_000);
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      expect(client.closed()).toBeUndefined();
-      clock.advance(2_000);
-      expect(await client.code()).toBe(4401);
-    }
-  });
-});
 
 describe('a session that goes on', () => {
   test('by a refresh keeps its streams open, here and on other instances', async () => {
