@@ -73,12 +73,18 @@ describe('what is not heard', () => {
   test('while the subscription is lost, an end is found by reading', async () => {
     const { browser, target, other } = await startPair();
     const client = await openStream(target);
-    const lost = () => other.logText().includes('invalidation_lost');
-    const cut = setInterval(() => void redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub'), 20);
-    await until('the loss', lost);
-    await browser.fetch('/bff/logout', { method: 'POST' });
-    expect(await client.code()).toBe(4401);
-    clearInterval(cut);
+    await until('hearing', () => other.logText().includes('session events are heard'));
+    // From now on nobody may subscribe: it stays lost, and is not heard for a moment in between.
+    await redis.client.call('ACL', 'SETUSER', 'default', '-subscribe');
+    try {
+      await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await until('the loss', () => other.logText().includes('invalidation_lost'));
+      await browser.fetch('/bff/logout', { method: 'POST' });
+      expect(await client.code()).toBe(4401);
+      expect(other.logText().split('session events are heard')).toHaveLength(2);
+    } finally {
+      await redis.client.call('ACL', 'SETUSER', 'default', '+subscribe');
+    }
   });
 
   test('a session that cannot be verified for 30 s closes its streams with 1011; before that they stay', async () => {
