@@ -143,26 +143,4 @@ describe('methods that concern the way itself', () => {
     expect((await exchange(request('GET', '*'))).statuses).toEqual([400]);
     expect(upstream.requests()).toEqual([]);
   });
-
-  test('no header or field turns one method into another', async () => {
-    const { upstream, exchange, request } = await start(['GET', 'POST']);
-    const lines = [
-      'X-HTTP-Method: DELETE',
-      'X-HTTP-Method-Override: DELETE',
-      'X-Method-Override: DELETE',
-      'X_HTTP_Method_Override: DELETE',
-    ];
-    expect(
-      (
-        await exchange(
-          request('POST', '/delivery/x?_method=DELETE', [...lines, 'Content-Length: 14'], '_method=DELETE'),
-        )
-      ).statuses,
-    ).toEqual([200]);
-    expect(upstream.requests().at(-1)?.line).toBe('POST /delivery/x?_method=DELETE HTTP/1.1');
-    expect(upstream.requests().at(-1)?.lines.join('\n')).not.toMatch(/override|http.method/i);
-    expect((await exchange(request('GET', '/bff/logout', ['X-HTTP-Method-Override: POST']))).statuses).toEqual([405]);
-    expect((await exchange(request('GET', '/bff/logout?_method=POST'))).statuses).toEqual([405]);
-    expect((await exchange(request('GET', '/bff/session'))).statuses).toEqual([200]);
-  });
 });

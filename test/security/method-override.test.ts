@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import type { RouteSettings } from '../../src/config/settings.ts';
 import { expectProblem } from '../support/problem.ts';
+import { startRawScene } from '../support/raw-scene.ts';
 import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
@@ -50,4 +51,25 @@ test('the methods a route names are all it takes', async () => {
   expect(reply.headers.allow).toBe('GET, HEAD');
   expect((await browser.fetch(EVENT, { method: 'HEAD' })).status).toBe(200);
   expect(simulator.requests('data')).toHaveLength(1);
+});
+
+test('no header, query or field of a body turns one method into another', async () => {
+  const scene = await startRawScene({ settings: { routes: [route('/delivery')] } });
+  const { upstream, exchange, request } = scene;
+  const lines = [
+    'X-HTTP-Method: DELETE',
+    'X-HTTP-Method-Override: DELETE',
+    'X-Method-Override: DELETE',
+    'X_HTTP_Method_Override: DELETE',
+  ];
+  expect(
+    (await exchange(request('POST', '/delivery/x?_method=DELETE', [...lines, 'Content-Length: 14'], '_method=DELETE')))
+      .statuses,
+  ).toEqual([200]);
+  expect(upstream.requests().at(-1)?.line).toBe('POST /delivery/x?_method=DELETE HTTP/1.1');
+  expect(upstream.requests().at(-1)?.lines.join('\n')).not.toMatch(/override|http.method/i);
+  expect((await exchange(request('GET', '/bff/logout', ['X-HTTP-Method-Override: POST']))).statuses).toEqual([405]);
+  expect((await exchange(request('GET', '/bff/logout?_method=POST'))).statuses).toEqual([405]);
+  expect((await exchange(request('GET', '/bff/session'))).statuses).toEqual([200]);
+  await scene.close();
 });
