@@ -1,5 +1,8 @@
-/** What the tests need of the system: a Redis server, a browser and nginx. Installs what is missing where Debian's or Ubuntu's package manager may be used, else says what to install. */
+/** What the tests need of the system: a Redis server, a browser, nginx and promtool. Gets what is missing where Debian's or Ubuntu's package manager may be used, else says what to install. */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { getuid } from 'node:process';
+import { PROMETHEUS_FOLDER, placesOf } from './prometheus.ts';
 import { type Ended, runProgram } from './run-program.ts';
 
 interface SystemPart {
@@ -10,6 +13,8 @@ interface SystemPart {
   /** Its name in Debian. */
   readonly debianPackage: string;
   readonly neededFor: string;
+  /** The folder its package is only unpacked into; without one it is installed. */
+  readonly unpackedInto?: string;
 }
 
 const PARTS: readonly SystemPart[] = [
@@ -32,13 +37,20 @@ const PARTS: readonly SystemPart[] = [
     debianPackage: 'nginx',
     neededFor: 'the test of the gateway behind nginx',
   },
+  {
+    commands: placesOf('promtool'),
+    versionFlag: '--version',
+    debianPackage: 'prometheus',
+    neededFor: 'the test of the alerts',
+    unpackedInto: PROMETHEUS_FOLDER,
+  },
 ];
 
 /** The exit code is 0 where nothing is missing any more. */
 export async function provideSystemParts(): Promise<Ended> {
   const missing = await missingParts();
   if (missing.length === 0) return { code: 0, output: '' };
-  const { output } = await install(missing.map(({ debianPackage }) => debianPackage));
+  const output = await provide(missing);
   const stillMissing = await missingParts();
   if (stillMissing.length === 0) return { code: 0, output };
   const wanted = stillMissing.map(
@@ -60,13 +72,26 @@ async function isThere({ commands, versionFlag }: SystemPart): Promise<boolean> 
   return ends.some(({ code }) => code === 0);
 }
 
-async function install(packages: readonly string[]): Promise<Ended> {
+async function provide(parts: readonly SystemPart[]): Promise<string> {
   const become = getuid?.() === 0 ? [] : ['sudo', '-n'];
-  const run = (...args: string[]) => {
+  const asRoot = (...args: string[]) => {
     const [file = '', ...rest] = [...become, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
     return runProgram(file, rest);
   };
-  const update = await run('update');
-  const installed = await run('install', '--yes', '--no-install-recommends', ...packages);
-  return { code: installed.code, output: update.output + installed.output };
+  const ends = [await asRoot('update')];
+  const installed = parts.filter(({ unpackedInto }) => !unpackedInto).map(({ debianPackage }) => debianPackage);
+  if (installed.length > 0) ends.push(await asRoot('install', '--yes', '--no-install-recommends', ...installed));
+  for (const { debianPackage, unpackedInto } of parts) {
+    if (unpackedInto) ends.push(...(await unpack(debianPackage, unpackedInto)));
+  }
+  return ends.map(({ output }) => output).join('');
+}
+
+/** Nothing of it is started or configured, and no rights are needed. */
+async function unpack(debianPackage: string, folder: string): Promise<Ended[]> {
+  mkdirSync(folder, { recursive: true });
+  const downloaded = await runProgram('apt-get', ['download', debianPackage], { cwd: folder });
+  const archives = readdirSync(folder).filter((name) => name.endsWith('.deb'));
+  const unpacked = archives.map((archive) => runProgram('dpkg-deb', ['--extract', join(folder, archive), folder]));
+  return [downloaded, ...(await Promise.all(unpacked))];
 }

@@ -1,7 +1,7 @@
 // Four incidents, as docs/operations.md tells of them: each shows in metrics, alerts, log, traces and the audit trail.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import { expectAlerts, expectNoAlert, hasPromtool } from '../support/promtool.ts';
+import { expectAlerts, expectNoAlert } from '../support/promtool.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { type Browser, closeGateways, type TestGateway } from '../support/test-gateway.ts';
@@ -65,15 +65,12 @@ async function sample(series: string): Promise<number> {
   return Number(line?.slice(series.length + 1));
 }
 
-const inAlerts = hasPromtool ? expectAlerts : () => undefined;
-const inNoAlert = hasPromtool ? expectNoAlert : () => undefined;
-
 describe('everyday life', () => {
   test('raises no alert', async () => {
     const browser = await loggedIn();
     const before = await gateway.metrics();
     for (let i = 0; i < 20; i += 1) expect((await browser.fetch(EVENT)).status).toBe(200);
-    inNoAlert({ before, during: await gateway.metrics() });
+    expectNoAlert({ before, during: await gateway.metrics() });
   });
 });
 
@@ -93,7 +90,7 @@ describe('an incident', () => {
     const during = await gateway.metrics();
     redis.resume();
     expect(await sample('finvera_gateway_store_errors_total{operation="read"}')).toBe(3);
-    inAlerts({ before, during }, ['GatewayStoreErrors', 'GatewayErrors']);
+    expectAlerts({ before, during }, ['GatewayStoreErrors', 'GatewayErrors']);
     const failed = await requestLines('store_unavailable', 3);
     expect(failed[0]).toMatchObject({ level: 'warn', status: 503 });
     const [span] = await spansNamed('store read', 3);
@@ -114,7 +111,7 @@ describe('an incident', () => {
     const during = await gateway.metrics();
     slow.remove();
     expect(during).toContain('finvera_gateway_breaker_state{upstream="data"} 2\n');
-    inAlerts({ before, during }, ['GatewayBreakerOpen', 'GatewayErrors']);
+    expectAlerts({ before, during }, ['GatewayBreakerOpen', 'GatewayErrors']);
     expect(linesOf('breaker')).toContainEqual(
       expect.objectContaining({ level: 'warn', reason: 'data', outcome: 'open' }),
     );
@@ -140,7 +137,7 @@ describe('an incident', () => {
     }
     const during = await gateway.metrics();
     expect(await sample('finvera_gateway_logins_total{outcome="rejected"}')).toBe(10);
-    inAlerts({ before, during }, ['GatewayLoginAbuse']);
+    expectAlerts({ before, during }, ['GatewayLoginAbuse']);
     expect(auditOf('login_stuffing_suspected')).toEqual([expect.objectContaining({ ip: FROM, count: 10 })]);
     expect(auditOf('login_rejected')).toHaveLength(10);
     await requestLines('login_rejected', 10);
@@ -174,7 +171,7 @@ describe('an incident', () => {
     expect((await answer).status).toBe(200);
     const during = await gateway.metrics();
     expect(during).toContain('finvera_gateway_refresh_lock_lost_total 1\n');
-    inAlerts({ before, during }, ['GatewayRefreshLockLost']);
+    expectAlerts({ before, during }, ['GatewayRefreshLockLost']);
     expect(linesOf('refresh_lock_lost')).toEqual([expect.objectContaining({ level: 'warn' })]);
     expect(auditOf('session_refreshed')).toHaveLength(1);
     const [exchange] = await spansNamed('exchange refresh');

@@ -4,12 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findProgram } from '../../.ci/prometheus.ts';
 
-const PROMTOOL = process.env.PROMTOOL ?? 'promtool';
 const RULES = fileURLToPath(new URL('../../deploy/prometheus/alerts.yml', import.meta.url));
-
-/** It comes with Prometheus, which Debian has and no other test needs. */
-export const hasPromtool = spawnSync(PROMTOOL, ['--version']).status === 0;
 
 /** Two scrapes: the incident is what changed between them. */
 export interface Incident {
@@ -50,7 +47,9 @@ function run(series: readonly object[], expectations: readonly object[]): void {
     const test = { interval: '15s', input_series: series, promql_expr_test: expectations };
     // YAML holds JSON.
     writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: '15s', tests: [test] }));
-    const { status, stdout, stderr } = spawnSync(PROMTOOL, ['test', 'rules', file], { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(findProgram('promtool'), ['test', 'rules', file], {
+      encoding: 'utf8',
+    });
     if (status !== 0) throw new Error(`promtool: ${stdout}${stderr}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 // The alert rules name metrics and labels that exist, and each has its place in the operations page.
+import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
+import { findProgram } from '../../../.ci/prometheus.ts';
 import { knownMetrics, metricsNamedIn } from '../../support/metric-names.ts';
-import { readProjectFile, readYaml } from './files.ts';
+import { ROOT, readProjectFile, readYaml } from './files.ts';
 
 interface Rule {
   readonly alert: string;
@@ -28,6 +30,14 @@ describe('the alert rules', () => {
       'finvera_gateway_store_error_total',
     ]);
     expect(await knownMetrics()).not.toContain('finvera_gateway_store_error_total');
+  });
+
+  test.each([
+    ['check', 'rules', 'deploy/prometheus/alerts.yml'],
+    ['test', 'rules', 'deploy/prometheus/alerts.test.yml'],
+  ])('pass promtool %s %s %s', (...args) => {
+    const { status, stdout, stderr } = spawnSync(findProgram('promtool'), args, { cwd: ROOT, encoding: 'utf8' });
+    expect({ status, output: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, output: '' });
   });
 
   test.each(rules)('$alert says how bad it is and where to read on', ({ alert, labels, annotations }) => {
