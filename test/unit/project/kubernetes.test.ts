@@ -179,6 +179,25 @@ describe('what belongs to the pod', () => {
     ]);
   });
 
+  test('may ask for names and reach Redis, a collector of traces where the settings would name it, and Finvera', () => {
+    const { egress } = named('NetworkPolicy').spec;
+    const goal = readProjectFile(`${FOLDER}kustomization.yaml`).match(
+      /# - OTEL_EXPORTER_OTLP_ENDPOINT=http:\/\/([\w-]+)\.([\w-]+):(\d+)/,
+    );
+    expect(egress.map(({ ports }: { ports: { port: number }[] }) => ports.map(({ port }) => port))).toEqual([
+      [53, 53],
+      [6379],
+      [Number(goal?.[3])],
+      [443],
+    ]);
+    expect(egress[2].to).toEqual([
+      {
+        podSelector: { matchLabels: { 'app.kubernetes.io/name': goal?.[1] } },
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': goal?.[2] } },
+      },
+    ]);
+  });
+
   test('is scraped as the job that the alerts name', () => {
     const [endpoint] = named('ServiceMonitor').spec.endpoints;
     const [{ replacement }] = endpoint.relabelings;
