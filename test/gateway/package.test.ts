@@ -1,6 +1,7 @@
 // The package as `npm pack` makes it: installed in an empty folder, it runs, and its types are right.
 import { spawn, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -19,12 +20,14 @@ import { ensureBuilt } from '../support/built-gateway.ts';
 import { json } from '../support/http-client.ts';
 import { createBrowser } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
-import { ROOT } from '../unit/project/files.ts';
+import { ROOT, readPackage } from '../unit/project/files.ts';
 
 jest.setTimeout(120_000);
 
 let folder: string;
 let installed: string;
+/** What `npm pack` says of it. */
+let tarballSum: string;
 
 beforeAll(() => {
   ensureBuilt();
@@ -32,6 +35,7 @@ beforeAll(() => {
   // Built already: the script that builds before a pack must not build once more, under other tests.
   const packed = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], ROOT);
   expect(packed.status).toBe(0);
+  tarballSum = integrityIn(packed.stdout);
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '';
   const modules = join(folder, 'node_modules');
   installed = join(modules, 'finvera-gateway');
@@ -45,6 +49,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function run(command: string, args: readonly string[], cwd: string) {
   return spawnSync(command, args, { cwd, encoding: 'utf8' });
 }
+const integrityIn = (report: string) => /"integrity": "(sha512-[^"]+)"/.exec(report)?.[1] ?? report;
 const manifest = () => JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
 function linkModule(modules: string, name: string): void {
   mkdirSync(join(modules, name, '..'), { recursive: true });
@@ -63,6 +68,18 @@ test('holds what runs, and no source, test or secret', () => {
     expect(files).toContain(wanted);
   }
   expect(files.filter((file) => /^(?:src|test|simulator|bench|\.ci|deploy)\b|\.test\.|\.env/.test(file))).toEqual([]);
+});
+
+test('is the same, byte for byte, built once more, later and elsewhere', () => {
+  const copy = mkdtempSync(join(folder, 'built-elsewhere-'));
+  const { files } = readPackage();
+  const sources = ['package.json', 'README.md', 'tsconfig.json', 'tsconfig.build.json', '.ci', 'src'];
+  for (const path of [...sources, ...files.filter((file) => file !== 'dist')]) {
+    cpSync(join(ROOT, path), join(copy, path), { recursive: true });
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  const packed = run('npm', ['pack', '--json', '--pack-destination', copy], copy);
+  expect([packed.status, integrityIn(packed.stdout)]).toEqual([0, tarballSum]);
 });
 
 test('does the main job in an empty folder, as the command finvera-gateway', async () => {

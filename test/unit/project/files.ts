@@ -17,6 +17,7 @@ export interface PackageFile {
   readonly version: string;
   readonly scripts: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
+  readonly files: readonly string[];
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 

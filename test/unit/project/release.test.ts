@@ -1,10 +1,7 @@
-// What a release rests on: licences, the list of its parts, the changelog, the package's bytes, and the workflow that checks it.
+// What a release rests on: licences, the list of its parts, the changelog, and the workflow that checks it.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { judgeLicences, type LockFile } from '../../../.ci/judge-licences.ts';
 import { ROOT, readPackage, readProjectFile } from './files.ts';
@@ -65,34 +62,6 @@ test('npm run sbom lists exactly what runs in production, the same each time', (
   expect(bill.components.map(({ purl }) => purl).sort()).toEqual([...new Set(purls)].sort());
   expect(bill.components.filter(({ licenses }) => !licenses?.length)).toEqual([]);
 }, 60_000);
-
-describe('the package', () => {
-  let folder: string;
-
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'gateway-pack-'));
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  test('has bytes that depend neither on where nor on when it is packed', () => {
-    const { files = [] } = JSON.parse(readProjectFile('package.json')) as { files?: string[] };
-    const sums = ['a', 'b'].map((name, i) => {
-      const copy = join(folder, name);
-      mkdirSync(copy);
-      for (const path of ['package.json', 'README.md', 'src', ...files.filter((file) => file !== 'dist')]) {
-        cpSync(ROOT + path, join(copy, path), { recursive: true });
-        utimesSync(join(copy, path), 1_000_000_000 + i * 1_000_000, 1_000_000_000 + i * 1_000_000);
-      }
-      // Stands for dist/, which other tests may be building: sources are files as any.
-      cpSync(join(copy, 'src'), join(copy, 'dist'), { recursive: true });
-      const { stdout } = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], copy);
-      expect(readdirSync(folder)).toContain(`finvera-gateway-${readPackage().version}.tgz`);
-      return (JSON.parse(stdout) as [{ integrity: string; entryCount: number }])[0];
-    });
-    expect(sums[0]?.entryCount).toBeGreaterThan(100);
-    expect(sums[1]).toEqual(sums[0]);
-  }, 60_000);
-});
 
 describe('CHANGELOG.md', () => {
   const headings = [...readProjectFile('CHANGELOG.md').matchAll(/^## (.*)$/gm)].map(([, text = '']) => text);
