@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** Not installed: the package would start a server, on the port of the gateway's management listener. */
-export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../node_modules/.cache/prometheus', import.meta.url));
+export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../.cache/prometheus', import.meta.url));
 
 /** Best first. */
 export function placesOf(program: 'prometheus' | 'promtool'): string[] {
