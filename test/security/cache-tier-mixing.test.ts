@@ -179,7 +179,7 @@ test.each(['tier', 'user'] as const)(
       { numRuns: 40 },
     );
     // Else nothing was tried.
-    if (scope === 'tier') expect(shared).toBeGreaterThan(10);
+    if (scope === 'tier') expect(shared).toBeGreaterThan(0);
     else expect(shared).toBe(0);
   },
 );
