@@ -23,6 +23,13 @@ interface Step {
   run(): Promise<Verdict>;
 }
 
+/** What drives whole processes and browsers: measured for coverage they would take longer and show nothing that the others do not. */
+const SCENES: readonly string[] = ['test/lab/', 'test/browser/', 'test/security/'];
+
+function without(folder: string): string[] {
+  return ['--testPathIgnorePatterns', folder];
+}
+
 /** The pieces in order: the quick ones first. Scripts are named by their files, so that no shell stands between. */
 const STEPS: readonly Step[] = [
   { heading: 'system parts', run: async () => oneCheck(await provideSystemParts()) },
@@ -34,7 +41,8 @@ const STEPS: readonly Step[] = [
   step('docs in sync', '.ci/docs.ts', '--check'),
   step('licences of what runs in production', '.ci/licences.ts'),
   step('benchmark, contenders correct', 'bench/main.ts', '--smoke'),
-  { heading: 'tests with coverage', run: runTests },
+  { heading: 'tests of the laboratory, in browsers and of attacks', run: () => runTests(SCENES) },
+  { heading: 'the other tests, with coverage', run: () => runTests(['--coverage', ...SCENES.flatMap(without)]) },
 ];
 
 function step(heading: string, ...args: string[]): Step {
@@ -63,7 +71,8 @@ interface TestReport {
   readonly numRuntimeErrorTestSuites: number;
 }
 
-async function runTests(): Promise<Verdict> {
+/** @param args - what jest runs, and how */
+async function runTests(args: readonly string[]): Promise<Verdict> {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-check-'));
   const reportFile = join(folder, 'tests.json');
   try {
@@ -71,7 +80,7 @@ async function runTests(): Promise<Verdict> {
       '--experimental-vm-modules', // jest runs ES modules
       '--disable-warning=ExperimentalWarning',
       'node_modules/jest/bin/jest.js',
-      '--coverage',
+      ...args,
       '--json',
       `--outputFile=${reportFile}`,
       '--maxWorkers=2',

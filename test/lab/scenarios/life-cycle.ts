@@ -16,7 +16,7 @@ export const rollingRestart: Scenario = {
   run: ({ repetitions }) =>
     withLab({}, async ({ client, start }) => {
       const ports = await Promise.all([freePort(), freePort()]);
-      const boot = (port: number) => start({ PORT: String(port), SHUTDOWN_DELAY: '1s' });
+      const boot = (port: number) => start({ PORT: String(port), SHUTDOWN_DELAY: '2s' });
       const gateways = await Promise.all(ports.map(boot));
       const cookie = await logIn(client, gateways[0]?.url ?? '');
       const balancer = startBalancer(
@@ -27,7 +27,7 @@ export const rollingRestart: Scenario = {
       const ticker = setInterval(() => {
         pending.push(client.get(`${balancer.pick()}${EVENT}`, cookie));
       }, 1_000 / REQUESTS_PER_SECOND);
-      const rounds = Math.min(repetitions, 10);
+      const rounds = Math.max(2, Math.min(repetitions / 20, 10));
       const exits: unknown[] = [];
       for (let round = 0; round < rounds; round += 1) {
         for (const [i, port] of ports.entries()) {
