@@ -27,7 +27,7 @@ export const rollingRestart: Scenario = {
       const ticker = setInterval(() => {
         pending.push(client.get(`${balancer.pick()}${EVENT}`, cookie));
       }, 1_000 / REQUESTS_PER_SECOND);
-      const rounds = Math.max(2, Math.min(repetitions / 20, 10));
+      const rounds = Math.max(3, Math.min(repetitions / 20, 10));
       const exits: unknown[] = [];
       for (let round = 0; round < rounds; round += 1) {
         for (const [i, port] of ports.entries()) {
