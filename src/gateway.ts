@@ -1,8 +1,8 @@
-/** Composition root: the store's connection, the parts (assembly.ts), both listeners, and their end. No rule of its own. */
+/** Composition root: the store's connection, the parts (assembly/), both listeners, and their end. No rule of its own. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DestinationStream } from 'pino';
-import { assemble } from './assembly.ts';
+import { assemble } from './assembly/assemble.ts';
 import type { Settings } from './config/settings.ts';
 import { createRouteTable } from './forwarding/route-table.ts';
 import { createFrontendProxy, type Frontend } from './frontend/frontend-proxy.ts';
