@@ -29,16 +29,18 @@ const CATALOG = {
   store_unavailable: [503, 'The session store is not available: try again soon.'],
   draining: [503, 'The gateway is shutting down: try again.'],
   upstream_timeout: [504, 'Finvera did not answer in time.'],
+  not_kept: [504, 'Nothing fresh is kept, and the request asks for nothing else.'],
   loop_detected: [508, 'The request has been through this gateway before.'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 /** What went wrong, as the gateway's own parts name it. */
 export type ErrorKind = keyof typeof CATALOG;
 
-/** Two kinds share a public code: `upstream_unavailable` is 502 where Finvera refused or reset, else 503 (contract §4). */
+/** Kinds that share a public code: `upstream_unavailable` is 502 where Finvera refused or reset, else 503 (contract §4). */
 const PUBLIC_CODES: Partial<Record<ErrorKind, string>> = {
   upstream_refused: 'upstream_unavailable',
   draining: 'unavailable',
+  not_kept: 'upstream_timeout',
 };
 
 export interface ErrorDetails {

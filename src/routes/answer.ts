@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import { contextOf } from '../guards/request-context.ts';
 import { asGatewayError } from '../kernel/errors.ts';
 import { PROBLEM_TYPE, problemBody } from '../kernel/problem.ts';
+import { proxyStatusOf } from './proxy-status.ts';
 
 /** @param headers further names and values in turn. */
 export function sendBody(
@@ -51,6 +52,8 @@ export function sendProblem(res: Response, thrown: unknown): void {
   if (error.retryAfterMs !== undefined)
     headers.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
   if (error.allow) headers.push('Allow', error.allow.join(', '));
+  const proxyStatus = context.area === 'route' ? proxyStatusOf(error) : undefined;
+  if (proxyStatus) headers.push('Proxy-Status', proxyStatus);
   // A scheme of our own: browsers show their password dialog for the known ones (RFC 9110 §11.6.1).
   if (error.status === 401) headers.push('WWW-Authenticate', 'FinveraSession realm="finvera"');
   sendBody(res, error.status, PROBLEM_TYPE, problemBody(error, context.requestId), headers);

@@ -81,9 +81,7 @@ export function createCachedForward(
       }
       if (found.kind === 'not_kept') {
         tell(context, { kind: 'none', detail: 'only-if-cached' });
-        throw new GatewayError('upstream_timeout', {
-          detail: 'Nothing fresh is kept, and the request asks for nothing else.',
-        });
+        throw new GatewayError('not_kept');
       }
       if (found.kind === 'alone') return forwardAlone(req, res, found.status);
       if (found.kind === 'failed') {

@@ -94,6 +94,33 @@ test('the custom header is asked of every request that needs it, with exactly it
   expect((await send('POST', '/delivery/x', [cookie, 'X-CSRF: 1'])).status).toBe(200);
 });
 
+test('X-CSRF is no token: none is given out, none of another session counts, and who knows it may no more by it', async () => {
+  const another = await scene.loginAs('second@finvera.test');
+  const idIn = (lines: readonly string[]) => /_session=([\w-]+)/.exec(lines.join())?.[1] ?? '';
+  const listed = await send('GET', '/bff/sessions', [cookie, 'Sec-Fetch-Site: same-origin']);
+  const ids = [...listed.text.matchAll(/"id":"([\w-]+)"/g)].map(([, id]) => id);
+  expect(ids.length).toBeGreaterThan(0);
+  // What a token bound to a session would be made of is worth nothing, one's own no more than another's.
+  for (const value of [idIn([cookie]), idIn(another), ...ids])
+    for (const [method, target] of CHANGES) await expectRefused(method, target, [cookie, `X-CSRF: ${value}`]);
+  // The constant makes a preflight necessary, and is no answer to where a request is from.
+  for (const from of [
+    ['Sec-Fetch-Site: cross-site'],
+    ['Sec-Fetch-Site: same-site'],
+    ['Sec-Fetch-Site: none'],
+    [`Origin: ${EVIL}`],
+    ['Origin: null'],
+    ['Sec-Fetch-Site: ', `Origin: ${EVIL}`],
+  ])
+    for (const [method, target] of CHANGES) await expectRefused(method, target, [cookie, 'X-CSRF: 1', ...from]);
+  // No answer brings one, so there is none to steal, to fix or to swap.
+  for (const target of ['/bff/session', '/bff/sessions', '/bff/client.js', '/bff/openapi.json', '/delivery/x']) {
+    const { text } = await send('GET', target, [cookie, 'Sec-Fetch-Site: same-origin']);
+    expect([target, /^(?:x-)?(?:csrf|xsrf)[\w-]*:|^set-cookie:|csrf.?token/im.test(text)]).toEqual([target, false]);
+  }
+  await expectSessionUntouched();
+});
+
 test('simple content types and posts without a body do not slip by', async () => {
   const FORMS = [
     ['Content-Type: text/plain', '{"email":"a@b.test","password":"x"}'],
