@@ -241,7 +241,10 @@ test('the module that browsers load is at most 4 KB, needs nothing and tells ES2
 
 test('every code of the gateway is typed, and no other', () => {
   // What one side lacks does not compile.
-  const isComplete: Same<Exclude<ErrorKind, 'upstream_refused' | 'draining' | 'not_kept'> | 'unavailable', ServerErrorCode> = true;
+  const isComplete: Same<
+    Exclude<ErrorKind, 'upstream_refused' | 'draining' | 'not_kept'> | 'unavailable',
+    ServerErrorCode
+  > = true;
   expect(isComplete).toBe(true);
 });
 
