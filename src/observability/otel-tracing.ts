@@ -45,15 +45,16 @@ export function createOtelTracing(version: string): Tracing {
   const scopes = new AsyncLocalStorage<Scope>();
   const problems = listenForProblems();
 
+  /** Undefined outside a request, and in one that is not recorded: no sampler records a part of what it left out. */
   const begin = (name: string, kind: SpanKind, fields: SpanFields, startTime?: number) => {
-    const context = scopes.getStore()?.context;
-    if (!context) return undefined;
+    const scope = scopes.getStore();
+    if (scope?.request.traceId === undefined) return undefined;
     const span = tracer.startSpan(
       name,
       { kind, attributes: attributesOf(fields), ...(startTime === undefined ? {} : { startTime }) },
-      context,
+      scope.context,
     );
-    return { span, context: trace.setSpan(context, span) };
+    return { span, context: trace.setSpan(scope.context, span) };
   };
 
   return {
@@ -71,7 +72,7 @@ export function createOtelTracing(version: string): Tracing {
     async outbound(name, fields, work, describe) {
       const scope = scopes.getStore();
       const begun = begin(name, SpanKind.CLIENT, fields);
-      if (!scope || !begun) return await work(undefined);
+      if (!scope || !begun) return await work(scope?.request.traceparent);
       const { span, context } = begun;
       try {
         const result = await scopes.run({ ...scope, context }, () => work(traceparentOf(span.spanContext())));
@@ -124,6 +125,7 @@ function requestTrace(span: Span): RequestTrace {
     traceparent: traceparentOf(told),
     traceId: span.isRecording() ? told.traceId : undefined,
     end(name, fields, error) {
+      if (!span.isRecording()) return;
       span.updateName(name);
       span.setAttributes(attributesOf({ ...fields, 'error.type': error }));
       if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
