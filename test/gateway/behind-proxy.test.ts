@@ -10,7 +10,13 @@ import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { type CallOptions, call, json } from '../support/http-client.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { PROXIES, type ReverseProxy, SITE, startReverseProxy } from '../support/reverse-proxy.ts';
-import { closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import {
+  closeGateways,
+  createTestClock,
+  startGateway,
+  type TestClock,
+  type TestGateway,
+} from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
@@ -23,6 +29,7 @@ jest.setTimeout(60_000);
 
 let redis: TestRedis;
 let simulator: Simulator;
+let clock: TestClock;
 let gateway: TestGateway;
 let proxy: ReverseProxy;
 
@@ -33,15 +40,17 @@ afterAll(() => redis.close());
 
 /** Settings as the head of the example says, in production mode. */
 async function startScene(program: (typeof PROXIES)[number]): Promise<void> {
-  simulator = await createSimulator();
-  gateway = await startInstance();
+  clock = createTestClock();
+  simulator = await createSimulator({ now: clock.now });
+  gateway = await startInstance(clock);
   proxy = await startReverseProxy(program, gateway.port);
 }
 
 const KEYS = `k1:${randomBytes(32).toString('base64url')}`;
 
-function startInstance(): Promise<TestGateway> {
+function startInstance(time?: TestClock): Promise<TestGateway> {
   return startGateway(simulator, {
+    ...(time ? { clock: time } : {}),
     env: {
       NODE_ENV: 'production',
       PUBLIC_URL: ORIGIN,
@@ -119,7 +128,7 @@ describe.each(PROXIES)('behind $name', (program) => {
     await redis.client.flushall();
   });
 
-  test('a user gets the page, logs in, calls Finvera, sees the own address and logs out', async () => {
+  test('a user gets the page, logs in, calls Finvera before and after its token ran out, sees the own address and logs out', async () => {
     const page = openPage();
     for (const path of ['/', '/client-side/route']) expect((await page.fetch(path)).text).toContain('The page');
     expect((await page.fetch(EVENT)).status).toBe(401);
@@ -132,6 +141,10 @@ describe.each(PROXIES)('behind $name', (program) => {
     const answer = await page.fetch(EVENT);
     expect([answer.status, json(answer).event_id]).toEqual([200, 'evt-0001']);
     expect(answer.headers['x-request-id']).toEqual(expect.any(String));
+    clock.advance(3_601_000);
+    const late = await Promise.all([EVENT, EVENT, EVENT].map((path) => page.fetch(path)));
+    expect(late.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(simulator.counters().refresh.received).toBe(1);
 
     const { sessions } = json(await page.fetch('/bff/sessions'));
     expect(sessions).toEqual([expect.objectContaining({ current: true, ip: CLIENT })]);
