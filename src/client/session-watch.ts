@@ -28,8 +28,8 @@ export interface SessionWatch {
   /** @param isNew whether to tell listeners and the other tabs even if somebody was logged in before. */
   signedIn(answer: SessionAnswer, isNew?: boolean): void;
   signedOut(reason: string): void;
-  /** Asks the gateway who is there; nothing changes where it cannot say. @param reason why nobody might be. @returns false where certainly nobody is. */
-  verify(reason?: string): Promise<boolean>;
+  /** Asks the gateway who is there; nothing changes where it cannot say. @param reason why nobody might be. @returns whether somebody certainly is, undefined where it cannot say. */
+  verify(reason?: string): Promise<boolean | undefined>;
   /** Begins to watch, where there is something to watch and somebody to tell. */
   follow(): void;
   close(): void;
@@ -106,11 +106,11 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   const signedOut = (reason: string) => {
     if (leave(reason)) tell({ type: 'signedOut', reason });
   };
-  const verify = async (reason?: string): Promise<boolean> => {
+  const verify = async (reason?: string): Promise<boolean | undefined> => {
     try {
       signedIn(await ask());
     } catch (error) {
-      if (!isSignedOut(error)) return true;
+      if (!isSignedOut(error)) return undefined;
       signedOut(reason ?? error.code);
       return false;
     }
@@ -148,7 +148,7 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
         };
       });
       // A refusal shows nothing of its reason.
-      if (!signal.aborted && (await verify())) await pauses.next();
+      if (!signal.aborted && (await verify()) !== false) await pauses.next();
     }
   };
 

@@ -9,7 +9,7 @@ export interface StreamEventMap {
   /** Parsed, where it is JSON. */
   message: unknown;
   state: StreamState;
-  /** Over for good: the session ended (4401), or `close` was called (1000). */
+  /** Over for good: the session ended (4401), the stream is refused (1008), or `close` was called (1000). */
   closed: { readonly code: number; readonly reason: string };
 }
 
@@ -28,13 +28,16 @@ export interface GatewayStream {
 export interface StreamParts {
   /** With the query. */
   readonly url: string;
-  /** @returns false where certainly nobody is logged in. */
-  verify(reason?: string): Promise<boolean>;
+  /** @returns whether somebody certainly is logged in, undefined where it cannot say. */
+  verify(reason?: string): Promise<boolean | undefined>;
 }
 
 const SESSION_ENDED = 4401;
+const REFUSED = 1008;
 const OPEN = 1;
 const STEADY_MS = 5_000;
+/** By the pauses, a minute and a half: longer than a deploy takes. */
+const MOST_REFUSALS = 10;
 
 /**
  * Sends no pings: what a page sends counts as the user's activity, and would keep the session of somebody who left.
@@ -64,9 +67,9 @@ export function openStream({ url, verify }: StreamParts): GatewayStream {
     return true;
   };
 
-  /** One connection. @returns how it closed, and whether it had been open. */
+  /** One connection. @returns how it closed, whether it had been open, and whether it had held. */
   const connect = () =>
-    new Promise<{ code: number; reason: string; wasOpen: boolean }>((resolve) => {
+    new Promise<{ code: number; reason: string; wasOpen: boolean; hasHeld: boolean }>((resolve) => {
       let openedAt = 0;
       socket = new WebSocket(url);
       socket.onopen = () => {
@@ -78,20 +81,28 @@ export function openStream({ url, verify }: StreamParts): GatewayStream {
         emit('message', parse(data));
       };
       socket.onclose = ({ code, reason }) => {
-        // One that held was well: the next loss is a new one.
-        if (openedAt > 0 && performance.now() - openedAt > STEADY_MS) pauses.reset();
-        resolve({ code, reason, wasOpen: openedAt > 0 });
+        const wasOpen = openedAt > 0;
+        resolve({ code, reason, wasOpen, hasHeld: wasOpen && performance.now() - openedAt > STEADY_MS });
       };
     });
 
   const run = async () => {
+    let refusals = 0;
     while (state !== 'closed') {
-      const { code, reason, wasOpen } = await connect();
+      const { code, reason, wasOpen, hasHeld } = await connect();
       if (ending.signal.aborted) return;
       // A refused upgrade shows nothing of its reason.
-      const mayGoOn = (wasOpen && code !== SESSION_ENDED) || (await verify());
-      if (!mayGoOn || code === SESSION_ENDED) return end(SESSION_ENDED, reason);
+      const isSignedIn = (wasOpen && code !== SESSION_ENDED) || (await verify());
+      if (isSignedIn === false || code === SESSION_ENDED) return end(SESSION_ENDED, reason);
       if (ending.signal.aborted) return;
+      // One that held was well: the next loss is a new one, and no refusal for good.
+      if (hasHeld) {
+        pauses.reset();
+        refusals = Number.NEGATIVE_INFINITY;
+      }
+      // The gateway is there, and so is the user: it is the stream that this user may not have.
+      if (isSignedIn && (!wasOpen || code === REFUSED)) refusals += 1;
+      if (refusals >= MOST_REFUSALS) return end(REFUSED, reason || 'refused');
       become('waiting');
       await pauses.next();
       if (!ending.signal.aborted) become('connecting');

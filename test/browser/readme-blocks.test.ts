@@ -104,7 +104,7 @@ describe('the blocks of README.md', () => {
   test('a simulated Finvera: its command is one, and the address is where it listens', () => {
     const shell = block('Next to your frontend', 'sh');
     const flags = /^npm run simulator -- (.*?)\s+#/m.exec(shell)?.[1]?.split(' ') ?? [];
-    expect(readCommandLine(flags)).toMatchObject({ kind: 'start', options: { port: 4000 } });
+    expect(readCommandLine(flags)).toMatchObject({ kind: 'start', options: { port: 4000, quoteRate: 1 } });
     expect(settingsIn(shell)).toEqual({ FINVERA_URL: 'http://localhost:4000' });
   });
 

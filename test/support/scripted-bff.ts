@@ -16,6 +16,8 @@ export interface ScriptedBff {
   /** Sends a session event to all of them. */
   tell(event: { readonly type: string; readonly reason?: string }): void;
   readonly streams: Set<WebSocket>;
+  /** How the next streams are refused: before they open, or right after. */
+  refusal: 'upgrade' | 'close' | undefined;
   /** What the streams heard, parsed. */
   readonly heard: unknown[];
   close(): Promise<void>;
@@ -60,8 +62,12 @@ export async function startScriptedBff(): Promise<ScriptedBff> {
   const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (req, socket, head) => {
     bff.requests.push(`UPGRADE ${req.url}`);
-    if (!bff.isSignedIn) return void socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+    const refuse = (status: string) =>
+      void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
+    if (!bff.isSignedIn) return refuse('401 Unauthorized');
+    if (bff.refusal === 'upgrade') return refuse('403 Forbidden');
     sockets.handleUpgrade(req, socket, head, (stream) => {
+      if (bff.refusal === 'close') return void stream.close(1008, 'refused by upstream');
       bff.streams.add(stream);
       stream.on('message', (data) => bff.heard.push(JSON.parse(String(data))));
       stream.on('close', () => bff.streams.delete(stream));
@@ -78,6 +84,7 @@ export async function startScriptedBff(): Promise<ScriptedBff> {
       for (const res of bff.events) res.write(`event: session\ndata: ${JSON.stringify(event)}\n\n`);
     },
     streams: new Set(),
+    refusal: undefined,
     heard: [],
     close() {
       for (const stream of bff.streams) stream.terminate();

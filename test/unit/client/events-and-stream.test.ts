@@ -43,6 +43,23 @@ async function connected(count = 1, asked = 2): Promise<void> {
   );
 }
 
+/** What a browser tells a page, for as long as the work runs. */
+async function withPageEvents(work: (tell: (type: string) => void) => Promise<void>): Promise<void> {
+  const target = new EventTarget();
+  const page = {
+    addEventListener: target.addEventListener.bind(target),
+    removeEventListener: target.removeEventListener.bind(target),
+    document: Object.assign(target, { visibilityState: 'visible' }),
+  };
+  for (const [name, value] of Object.entries(page))
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+  try {
+    await work((type) => target.dispatchEvent(new Event(type)));
+  } finally {
+    for (const name of Object.keys(page)) Reflect.deleteProperty(globalThis, name);
+  }
+}
+
 describe('the event connection', () => {
   test('is one for all tabs, and all hear what it says', async () => {
     const tabs = [openTab(), openTab(), openTab()];
@@ -135,23 +152,6 @@ describe('the event connection', () => {
 });
 
 describe('a page that comes back', () => {
-  /** What a browser tells a page, for as long as the work runs. */
-  async function withPageEvents(work: (tell: (type: string) => void) => Promise<void>): Promise<void> {
-    const target = new EventTarget();
-    const page = {
-      addEventListener: target.addEventListener.bind(target),
-      removeEventListener: target.removeEventListener.bind(target),
-      document: Object.assign(target, { visibilityState: 'visible' }),
-    };
-    for (const [name, value] of Object.entries(page))
-      Object.defineProperty(globalThis, name, { value, configurable: true });
-    try {
-      await work((type) => target.dispatchEvent(new Event(type)));
-    } finally {
-      for (const name of Object.keys(page)) Reflect.deleteProperty(globalThis, name);
-    }
-  }
-
   test('by the back button asks whether the session still is, and shows nothing of one that has ended', () =>
     withPageEvents(async (tell) => {
       const { client, heard } = openTab();
@@ -257,6 +257,63 @@ describe('the stream', () => {
     await until('over', () => stream.state === 'closed', within);
     expect(ends).toEqual([{ code: 4401, reason: '' }]);
   });
+
+  /** Opens one, and tells it that the browser is online again instead of waiting for the end of its pauses. */
+  async function openRefused(tell: (type: string) => void) {
+    const { client } = openTab();
+    await login(client);
+    const stream = client.stream();
+    const ends: unknown[] = [];
+    stream.on('closed', (end) => ends.push(end));
+    stream.on('state', (state) => {
+      if (state === 'waiting') setImmediate(() => tell('online'));
+    });
+    return { client, stream, ends };
+  }
+  const tries = () => bff.requests.filter((line) => line.startsWith('UPGRADE')).length;
+
+  test.each([
+    ['upgrade', 'refused'],
+    ['close', 'refused by upstream'],
+  ] as const)('ends for good where this user is refused it ten times by %s', (refusal, reason) =>
+    withPageEvents(async (tell) => {
+      bff.refusal = refusal;
+      const { stream, ends } = await openRefused(tell);
+      await until('over', () => stream.state === 'closed', within);
+      expect(ends).toEqual([{ code: 1008, reason }]);
+      expect(tries()).toBe(10);
+    }),
+  );
+
+  test('is tried for as long as an outage lasts, and opens after it', () =>
+    withPageEvents(async (tell) => {
+      bff.refusal = 'upgrade';
+      const { client, stream, ends } = await openRefused(tell);
+      bff.answer = (_req, res) => problem(res, 503, 'store_unavailable');
+      await until('tried', () => tries() > 15, within);
+      bff.answer = undefined;
+      bff.refusal = undefined;
+      await until('open', () => stream.state === 'open', within);
+      expect(ends).toEqual([]);
+      client.close();
+    }));
+
+  test('that has held is not refused for good', () =>
+    withPageEvents(async (tell) => {
+      const { client, stream, ends } = await openRefused(tell);
+      await until('open', () => stream.state === 'open', within);
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 6_000;
+      try {
+        bff.refusal = 'upgrade';
+        serverSide()?.terminate();
+        await until('tried', () => tries() > 15, within);
+      } finally {
+        performance.now = now;
+      }
+      expect(ends).toEqual([]);
+      client.close();
+    }));
 
   test('takes no subscription without a symbol', async () => {
     const { stream } = await openStream();
