@@ -1,4 +1,5 @@
 /** `sessions list`: the sessions of a user, or all, a row each as they come. */
+import { inert } from '../observability/inert-text.ts';
 import type { StoredSession } from '../session/session-store.ts';
 import { type CommandOptions, DONE } from './command-options.ts';
 import { withStore } from './open-store.ts';
@@ -25,7 +26,7 @@ export async function listSessions({ user, json }: OperatorArguments, options: C
     let unreadable = 0;
     const print = (session: StoredSession) => {
       const outside = outsideOf(session);
-      stdout.write(json ? `${count === 0 ? '' : ','}\n${JSON.stringify(outside)}` : TABLE.row(outside));
+      stdout.write(json ? `${count === 0 ? '' : ','}\n${inert(JSON.stringify(outside))}` : TABLE.row(outside));
       count += 1;
     };
     if (user !== undefined) {

@@ -1,4 +1,5 @@
 /** `sessions show`: one session from outside, and which key seals it. */
+import { inert } from '../observability/inert-text.ts';
 import { kidOf } from '../session/sealed-jwe.ts';
 import { type CommandOptions, DONE, NOT_DONE } from './command-options.ts';
 import { withStore } from './open-store.ts';
@@ -22,7 +23,7 @@ export async function showSession({ id = '', json }: OperatorArguments, options:
       ...(session.forced ? { last_forced_refresh: `${session.forced.outcome} at ${moment(session.forced.at)}` } : {}),
     };
     if (json) {
-      options.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
+      options.stdout.write(`${inert(JSON.stringify(told, null, 2))}\n`);
       return DONE;
     }
     const width = Math.max(...Object.keys(told).map((name) => name.length));

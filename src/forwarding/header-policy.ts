@@ -60,6 +60,17 @@ const CLIENT_CLAIMS = new Set([
   'true-client-ip',
   'cf-connecting-ip',
   'fastly-client-ip',
+  'fly-client-ip',
+  'do-connecting-ip',
+  'cf-connecting-ipv6',
+  'x-azure-clientip',
+  'x-azure-socketip',
+  'x-appengine-user-ip',
+  'x-originating-ip',
+  'remote-addr',
+  'remote-user',
+  // CGI programs would take it for HTTP_PROXY, and send through it what they ask others for.
+  'proxy',
   'x-original-url',
   'x-rewrite-url',
   'x-http-method',
@@ -78,6 +89,7 @@ const CLIENT_CLAIM_PREFIXES = [
   'x-forwarded-',
   'x-user-',
   'x-auth-request-',
+  'x-remote-',
   'x-original-',
   'x-envoy-',
   'sec-websocket-',
@@ -204,7 +216,33 @@ const UPSTREAM_CLAIMS = new Set([
   'x-frame-options',
   'cross-origin-resource-policy',
   'service-worker-allowed',
+  'nel',
+  'report-to',
+  'reporting-endpoints',
+  'accept-ch',
+  'critical-ch',
+  'set-login',
 ]);
+
+/** Orders to what stands in front of the gateway, which obeys them whoever wrote them. */
+const ORDERS_TO_PROXIES = new Set([
+  'x-sendfile',
+  'x-lighttpd-send-file',
+  'x-lighttpd-send-tempfile',
+  'x-reproxy-url',
+  'surrogate-control',
+  'edge-control',
+]);
+
+/**
+ * nginx serves what `X-Accel-Redirect` names and keeps what `X-Accel-Expires` says (`X-Accel-Buffering` only lets events
+ * through as they come, and stays); a CDN believes its own
+ * `CDN-Cache-Control` before `Cache-Control` (RFC 9213 §2.2), and would show one user's answer to all.
+ */
+const isOrderToProxies: Predicate = (name) =>
+  ORDERS_TO_PROXIES.has(name) ||
+  (name.startsWith('x-accel-') && name !== 'x-accel-buffering') ||
+  name.endsWith('-cache-control');
 
 /** A value that holds CR, LF or NUL would split the response (RFC 9110 §5.5); Node would throw on it. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
@@ -216,7 +254,7 @@ type ResponseVerdict = 'drop' | 'pass' | 'location' | 'length' | 'cache-control'
 
 const isUpstreamClaim: Predicate = (name) => UPSTREAM_CLAIMS.has(name) || name.startsWith('access-control-');
 const isNoName: Predicate = (name) => !NAME_FORM.test(name);
-const RESPONSE_STRIPS: readonly Predicate[] = [isHopByHop, isUpstreamClaim, isNoName];
+const RESPONSE_STRIPS: readonly Predicate[] = [isHopByHop, isUpstreamClaim, isOrderToProxies, isNoName];
 
 const responseVerdict = remember((name): ResponseVerdict => {
   if (RESPONSE_STRIPS.some((strips) => strips(name))) return 'drop';

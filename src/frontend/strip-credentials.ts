@@ -18,13 +18,31 @@ const DROPPED: ReadonlySet<string> = new Set([
   'true-client-ip',
   'cf-connecting-ip',
   'fastly-client-ip',
+  'fly-client-ip',
+  'do-connecting-ip',
+  'cf-connecting-ipv6',
+  'x-azure-clientip',
+  'x-azure-socketip',
+  'x-appengine-user-ip',
+  'x-originating-ip',
+  'remote-addr',
+  'remote-user',
+  // CGI programs would take it for HTTP_PROXY, and send through it what they ask others for.
+  'proxy',
   'client-cert',
   'client-cert-chain',
   'x-userinfo',
   'x-rewrite-url',
   'x-csrf',
 ]);
-const DROPPED_PREFIXES: readonly string[] = ['x-forwarded-', 'x-user-', 'x-auth-request-', 'x-original-', 'x-envoy-'];
+const DROPPED_PREFIXES: readonly string[] = [
+  'x-forwarded-',
+  'x-user-',
+  'x-auth-request-',
+  'x-remote-',
+  'x-original-',
+  'x-envoy-',
+];
 
 /** Any spelling of the cookie's name counts: who reads names loosely must not find it either. */
 export function stripCredentials(req: IncomingMessage): void {
@@ -54,7 +72,9 @@ export function withoutSessionCookie(header: string | undefined): string | undef
 /** The frontend sets what cookies it likes, but not the gateway's. */
 export function withoutSessionSetCookie(lines: readonly string[]): string[] {
   return lines.filter((line) => {
-    const name = (line.split(';')[0]?.split('=')[0] ?? '').trim().toLowerCase();
+    // A cookie without a name is sent back as its value alone: `=a=b` comes as `a=b`, a cookie of that name.
+    const pair = (line.split(';')[0] ?? '').trim().replace(/^(?:=\s*)+/, '');
+    const name = (pair.split('=')[0] ?? '').trim().toLowerCase();
     return !SESSION_COOKIES.includes(name);
   });
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { LOG_LEVELS } from '../config/settings.ts';
 import { asGatewayError, GatewayError } from '../kernel/errors.ts';
@@ -54,6 +55,7 @@ export function createManagementHandler({ metrics, health, healthPaths, logContr
   ]);
   return async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     try {
+      refuseReboundNames(req);
       const methods = paths.get((req.url ?? '').split('?')[0] ?? '');
       if (!methods) throw new GatewayError('not_found');
       const handle = Object.hasOwn(methods, req.method ?? '') ? methods[req.method ?? ''] : undefined;
@@ -66,6 +68,19 @@ export function createManagementHandler({ metrics, health, healthPaths, logContr
 }
 
 const readable = (handle: Handle) => ({ GET: handle, HEAD: handle });
+
+/**
+ * A page that an operator has open can have its own name resolve to this machine (DNS rebinding) and then read what is
+ * answered: on the loopback interface only an address or `localhost` is asked for by who means it.
+ */
+function refuseReboundNames({ headers: { host = '' }, socket }: IncomingMessage): void {
+  if (!isLoopback(socket.localAddress ?? '')) return;
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (name === '' || isIP(name) > 0 || /^(?:[\w-]+\.)*localhost\.?$/i.test(name)) return;
+  throw new GatewayError('origin_forbidden', { detail: 'On this interface only localhost or an address is served.' });
+}
+
+const isLoopback = (address: string): boolean => address === '::1' || /^(?:::ffff:)?127\./.test(address);
 
 /** A page that an operator has open reaches this machine's ports, too, and a name that it rebinds makes it same-origin. */
 function refuseBrowsers({ headers }: IncomingMessage): void {

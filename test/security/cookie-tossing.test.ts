@@ -2,7 +2,8 @@
 // the order never decides (RFC 6265bis §4.2.2, §5.4, §8.6). The gateway's own Set-Cookie lines follow the grammar.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type RawScene, startRawScene } from '../support/raw-scene.ts';
-import { rawAnswer } from '../support/raw-upstream.ts';
+import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
+import { startGateway } from '../support/test-gateway.ts';
 
 const NAME = '__Host-finvera_session';
 const OTHER = `${NAME}=${'A'.repeat(43)}`;
@@ -176,4 +177,22 @@ describe('the gateway’s Set-Cookie', () => {
     expect(each.upstream.received()).not.toContain(value);
     expect(each.gateway.logText()).not.toContain(value);
   });
+});
+
+test('a frontend plants no session: named, in another case, or without a name and sent back as one', async () => {
+  const frontend = await startRawUpstream();
+  const gateway = await startGateway(frontend.url, { env: { FRONTEND: frontend.url } });
+  const planted = [
+    '__Host-finvera_session=planted; Path=/; Secure',
+    '__HOST-FINVERA_SESSION=planted',
+    ' finvera_session =planted',
+    '=__Host-finvera_session=planted; Path=/; Secure',
+    '= finvera_session=planted',
+    '==finvera_session=planted',
+  ];
+  frontend.answer(rawAnswer('page', [...planted.map((line) => `Set-Cookie: ${line}`), 'Set-Cookie: theme=dark']));
+  const reply = await gateway.browser().fetch('/page');
+  expect([reply.text, reply.setCookies]).toEqual(['page', ['theme=dark']]);
+  await gateway.close();
+  await frontend.close();
 });

@@ -72,6 +72,17 @@ const CLAIMS = [
   'Proxy-Authorization',
   'Cookie2',
   'X-HTTP-Method-Override',
+  'X-Remote-User',
+  'X-Remote-Addr',
+  'Remote-User',
+  'Remote-Addr',
+  'X-Originating-IP',
+  'X-Azure-ClientIP',
+  'X-AppEngine-User-IP',
+  'Fly-Client-IP',
+  'DO-Connecting-IP',
+  'CF-Connecting-IPv6',
+  'Proxy',
 ];
 
 describe('a claim of who or where the caller is', () => {
