@@ -1,4 +1,4 @@
-// `npm run bench:scale`: what many sessions, large bodies, storms and leaving clients cost; writes docs/benchmarks-scale.*. `npm run bench:scale -- NAME…` runs only those parts.
+// `npm run bench:scale`: what many sessions, large bodies, storms, leaving clients, metrics and traces cost; writes docs/benchmarks-scale.*. `npm run bench:scale -- NAME…` runs only those parts.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describeMachine, machineSentence } from './machine.ts';
@@ -6,6 +6,7 @@ import { aborts } from './scale/aborts.ts';
 import { bulk } from './scale/bulk.ts';
 import { latency } from './scale/latency.ts';
 import type { Part, Section } from './scale/part.ts';
+import { seeing } from './scale/seeing.ts';
 import { sessions1m, sessions100k } from './scale/sessions.ts';
 import { start } from './scale/start.ts';
 import { storm } from './scale/storm.ts';
@@ -13,7 +14,7 @@ import { storm } from './scale/storm.ts';
 const DOCS = fileURLToPath(new URL('../docs', import.meta.url));
 const DATA = `${DOCS}/benchmarks-scale.json`;
 
-const PARTS: readonly Part[] = [latency, sessions100k, sessions1m, bulk, start, storm, aborts];
+const PARTS: readonly Part[] = [latency, sessions100k, sessions1m, bulk, start, storm, aborts, seeing];
 
 /** A part's last result, whenever it was; parts that run alone replace only their own. */
 type Kept = Record<string, Section & { readonly machine: string }>;

@@ -18,16 +18,17 @@ export interface GatewayUnderTest {
   end(): Promise<void>;
 }
 
-/** @param upstreamUrl default: the stage's. Its log goes to a file of the stage. */
+/** Its log goes to a file of the stage. @param main default: that of `dist/`. */
 export async function startGateway(
   { redisUrl, upstreamPort, folder }: Stage,
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): Promise<GatewayUnderTest> {
   ensureBuilt();
   const [port, managementPort] = await Promise.all([freePort(), freePort()]);
   const logFile = join(folder, 'gateway.log');
   const log = openSync(logFile, 'a');
-  const started = await startProcess(process.execPath, [...MEMORY_FLAGS, MAIN], port, {
+  const started = await startProcess(process.execPath, [...MEMORY_FLAGS, main], port, {
     env: {
       NODE_ENV: 'production',
       HOST: '127.0.0.1',
