@@ -1,5 +1,6 @@
-// The Grafana dashboard names metrics that exist, and leaves none of the gateway's out.
+// The Grafana dashboard names metrics that exist, leaves none of the gateway's out, and is as its pictures show it.
 import { describe, expect, test } from '@jest/globals';
+import { pictureOf, readPanelRows } from '../../lab/dashboard/panels.ts';
 import { knownMetrics, metricsNamedIn } from '../../support/metric-names.ts';
 import { readProjectFile, readYaml } from './files.ts';
 
@@ -44,6 +45,17 @@ describe('the dashboard', () => {
     for (const { title, targets = [] } of panels) {
       expect(title).not.toBe('');
       expect(targets.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('is in the operations page as pictures, one of each row, every panel on it', () => {
+    const page = readProjectFile('docs/operations.md');
+    const rows = readPanelRows();
+    expect(rows.flatMap((row) => row.panels)).toHaveLength(panels.length);
+    for (const row of rows) {
+      expect(page).toContain(`](images/${pictureOf(row)})`);
+      const picture = readProjectFile(`docs/images/${pictureOf(row)}`);
+      for (const { title } of row.panels) expect(picture).toContain(`>${title}</text>`);
     }
   });
 
