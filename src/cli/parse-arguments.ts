@@ -31,7 +31,12 @@ export interface Checkpoint {
 /** @param argv what follows `node dist/main.js`. One flag at most, or a command. */
 export function parseArguments(argv: readonly string[]): Arguments {
   if (argv[0] === 'audit') return parseAudit(argv.slice(1));
-  if (beginsOperatorCommand(argv)) return parseOperatorCommand(argv);
+  if (beginsOperatorCommand(argv)) {
+    const parsed = parseOperatorCommand(argv);
+    // `sessions --help`: no command of its own, and no mistake.
+    const isGroup = parsed.kind === 'invalid' && parsed.command === undefined;
+    return isGroup && (argv[1] === '--help' || argv[1] === '-h') ? { kind: 'command', flag: '--help' } : parsed;
+  }
   const unknown = argv.find((argument) => !isFlag(argument) && argument !== '-h');
   if (unknown !== undefined) {
     // What follows `=`, or stands there bare, may be a secret that was meant for a variable: it is not repeated.

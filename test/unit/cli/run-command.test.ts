@@ -29,20 +29,23 @@ describe('the command line', () => {
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  test.each(['--help', '-h'])('prints the usage with every flag for %s', async (flag) => {
-    const { code, stdout } = await run([flag]);
-    expect(code).toBe(0);
-    for (const each of [
-      '--check-config',
-      '--print-config',
-      '--version',
-      '--help',
-      'docs/configuration.md',
-      'GATEWAY_CONFIG',
-    ]) {
-      expect(stdout).toContain(each);
-    }
-  });
+  test.each([['--help'], ['-h'], ['sessions', '--help'], ['keys', '-h']])(
+    'prints the usage with every flag for %s %s',
+    async (...argv) => {
+      const { code, stdout } = await run(argv);
+      expect(code).toBe(0);
+      for (const each of [
+        '--check-config',
+        '--print-config',
+        '--version',
+        '--help',
+        'docs/configuration.md',
+        'GATEWAY_CONFIG',
+      ]) {
+        expect(stdout).toContain(each);
+      }
+    },
+  );
 
   test.each([
     [['--chekc-config'], /^unknown flag --chekc-config\. Did you mean --check-config\?\n\nUsage:/],
