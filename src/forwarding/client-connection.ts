@@ -3,8 +3,13 @@
  * response at the head of the queue; the requests behind it would go on at the upstream unread.
  */
 import type { Socket } from 'node:net';
+import { createPlaceList, NOWHERE, type Placed, type PlaceList } from '../kernel/place-list.ts';
 
-const listeners = new WeakMap<Socket, Set<() => void>>();
+interface Listener extends Placed {
+  readonly onGone: () => void;
+}
+
+const listeners = new WeakMap<Socket, PlaceList<Listener>>();
 
 /** Of one connection: a single pipelining client would take the upstream's connections from all others. */
 const MAX_PIPELINED = 16;
@@ -20,15 +25,16 @@ export function whenGone(socket: Socket, onGone: () => void): () => void {
   }
   let waiting = listeners.get(socket);
   if (!waiting) {
-    waiting = new Set();
+    waiting = createPlaceList();
     listeners.set(socket, waiting);
     const all = waiting;
     socket.once('close', () => {
-      for (const listener of all) listener();
+      all.visitAll(({ onGone: tell }) => tell());
       all.clear();
     });
   }
-  waiting.add(onGone);
   const ours = waiting;
-  return () => ours.delete(onGone);
+  const listener = { place: NOWHERE, onGone };
+  ours.add(listener);
+  return () => ours.delete(listener);
 }

@@ -1,7 +1,9 @@
 /** Many deadlines with one timer: a timer for each of a request's waits would cost more than the look at all of them. */
 
+import { createPlaceList, type Placed } from '../kernel/place-list.ts';
+
 /** One wait. Owned by who waits; it is on the list while it waits. */
-export interface Deadline {
+export interface Deadline extends Placed {
   /** Milliseconds, monotonic. */
   dueAt: number;
   onDue(): void;
@@ -18,7 +20,7 @@ const TICK_MS = 50;
 
 /** The timer runs only while somebody waits, and never holds the process. */
 export function createDeadlines(): Deadlines {
-  const waiting = new Set<Deadline>();
+  const waiting = createPlaceList<Deadline>();
   let timer: NodeJS.Timeout | undefined;
 
   const look = () => {
@@ -28,11 +30,11 @@ export function createDeadlines(): Deadlines {
       return;
     }
     const now = performance.now();
-    for (const deadline of waiting) {
-      if (deadline.dueAt > now) continue;
+    waiting.visitAll((deadline) => {
+      if (deadline.dueAt > now) return;
       waiting.delete(deadline);
       deadline.onDue();
-    }
+    });
   };
 
   return {

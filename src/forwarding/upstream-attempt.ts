@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
+import { NOWHERE } from '../kernel/place-list.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { HeaderList } from './header-policy.ts';
 
@@ -70,6 +71,7 @@ export function sendUpstream(
 /** undici's handler, the owner's handle and the deadline in one object: there is one for every request. */
 class Attempt implements UpstreamAttempt, Deadline, Dispatcher.DispatchHandler {
   dueAt = 0;
+  place = NOWHERE;
   readonly #deadlines: Deadlines;
   readonly #request: UpstreamRequest;
   readonly #listener: AttemptListener;

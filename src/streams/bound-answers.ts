@@ -2,6 +2,7 @@
  * The answers of routes that are under way on this instance, each bound to its session: those that last are ended with it.
  * A short one is put down and crossed out, and costs no timer and no watching. It sends nothing itself.
  */
+import { createPlaceList, NOWHERE, type Placed, type PlaceList } from '../kernel/place-list.ts';
 import type { SessionWatch, WatchedSession, Watching } from './session-watch.ts';
 
 /** @returns false where it cannot be ended now: it is asked again. */
@@ -23,31 +24,31 @@ export interface BoundAnswersOptions {
 
 const TICK_MS = 200;
 
-interface Answer {
+interface Answer extends Placed {
   readonly session: WatchedSession;
   readonly end: EndAnswer;
   readonly knownSince: number;
   /** Where it is put down now. */
-  list: Set<Answer>;
+  list: PlaceList<Answer>;
   watching: Watching | undefined;
   why: 'ended' | 'unverified';
 }
 
 export function createBoundAnswers({ watch, tickMs = TICK_MS }: BoundAnswersOptions): BoundAnswers {
-  let fresh = new Set<Answer>();
-  let older = new Set<Answer>();
-  const lasting = new Set<Answer>();
+  let fresh = createPlaceList<Answer>();
+  let older = createPlaceList<Answer>();
+  const lasting = createPlaceList<Answer>();
   /** Those whose session is over, and that could not be ended yet. */
-  const due = new Set<Answer>();
+  const due = createPlaceList<Answer>();
   let timer: NodeJS.Timeout | undefined;
 
-  const move = (answer: Answer, list: Set<Answer>) => {
+  const move = (answer: Answer, list: PlaceList<Answer>) => {
     answer.list.delete(answer);
     answer.list = list;
     list.add(answer);
   };
   const over = (answer: Answer, why: 'ended' | 'unverified') => {
-    if (!lasting.has(answer) || answer.end(why)) return;
+    if (answer.list !== lasting || answer.place === NOWHERE || answer.end(why)) return;
     answer.why = why;
     move(answer, due);
     start();
@@ -59,9 +60,9 @@ export function createBoundAnswers({ watch, tickMs = TICK_MS }: BoundAnswersOpti
     answer.watching = watch.watch(answer.session, listener, answer.knownSince);
   };
   const tick = () => {
-    for (const answer of older) last(answer);
+    older.visitAll(last);
     [older, fresh] = [fresh, older];
-    for (const answer of due) answer.end(answer.why);
+    due.visitAll((answer) => answer.end(answer.why));
     if (older.size + due.size > 0) return;
     clearInterval(timer);
     timer = undefined;
@@ -72,7 +73,15 @@ export function createBoundAnswers({ watch, tickMs = TICK_MS }: BoundAnswersOpti
 
   return {
     bind(session, end) {
-      const answer: Answer = { session, end, knownSince: watch.gaps, list: fresh, watching: undefined, why: 'ended' };
+      const answer: Answer = {
+        session,
+        end,
+        knownSince: watch.gaps,
+        list: fresh,
+        place: NOWHERE,
+        watching: undefined,
+        why: 'ended',
+      };
       fresh.add(answer);
       start();
       return () => {

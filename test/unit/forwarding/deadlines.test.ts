@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { createDeadlines, type Deadline } from '../../../src/forwarding/deadlines.ts';
+import { NOWHERE } from '../../../src/kernel/place-list.ts';
 
 function createWait(onDue: () => void): Deadline {
-  return { dueAt: 0, onDue };
+  return { dueAt: 0, place: NOWHERE, onDue };
 }
 
 describe('createDeadlines', () => {
@@ -53,20 +54,26 @@ describe('createDeadlines', () => {
   it('goes on with the others where one sets itself anew or clears another', async () => {
     const deadlines = createDeadlines();
     let rounds = 0;
-    let wrong = 0;
+    let rivals = 0;
     await new Promise<void>((resolve) => {
+      // Whichever comes first clears the other.
+      const one = createWait(() => {
+        rivals += 1;
+        deadlines.clear(other);
+      });
       const other = createWait(() => {
-        wrong += 1;
+        rivals += 1;
+        deadlines.clear(one);
       });
       const again = createWait(() => {
         rounds += 1;
-        deadlines.clear(other);
         if (rounds < 3) deadlines.set(again, 1);
         else resolve();
       });
+      deadlines.set(one, 1);
       deadlines.set(again, 1);
       deadlines.set(other, 1);
     });
-    expect({ rounds, wrong }).toEqual({ rounds: 3, wrong: 0 });
+    expect({ rounds, rivals }).toEqual({ rounds: 3, rivals: 1 });
   });
 });
