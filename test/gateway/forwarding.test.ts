@@ -1,47 +1,21 @@
 // Forwarded requests: bytes both ways, which headers pass, what becomes of failures on either side.
 import { createHash, randomBytes } from 'node:crypto';
 import { request } from 'node:http';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { FaultSpec } from '../../simulator/faults.ts';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import type { RouteSettings } from '../../src/config/settings.ts';
 import { json } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { exchangeRaw, openRaw, rawRequest, rawStatus } from '../support/raw-http.ts';
+import { arrangeScene, loggedIn, routeTo } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
-import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const PROBE = '/delivery/api/v1/__';
 const ECHO = `${PROBE}echo`;
 
-let simulator: Simulator;
-
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-});
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
-
-const start = (env: Record<string, string> = {}, routes?: readonly RouteSettings[]): Promise<TestGateway> =>
-  startGateway(simulator, { env, ...(routes ? { settings: { routes } } : {}) });
-
-const route = (path: string, changes: Partial<RouteSettings> = {}): RouteSettings => ({
-  path,
-  methods: ['GET', 'HEAD', 'POST'],
-  credential: 'session',
-  apiKeyIn: 'bearer',
-  ...changes,
-});
+const scene = arrangeScene();
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const lower = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
@@ -49,7 +23,7 @@ const lower = (names: readonly string[]): string[] => names.map((name) => name.t
 /** The headers of the last data call as Finvera got them: lower-case name to its values. */
 function received(): Map<string, string[]> {
   const headers = new Map<string, string[]>();
-  const raw = simulator.requests('data').at(-1)?.rawHeaders ?? [];
+  const raw = scene.simulator.requests('data').at(-1)?.rawHeaders ?? [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] ?? '').toLowerCase();
     headers.set(name, [...(headers.get(name) ?? []), raw[i + 1] ?? '']);
@@ -59,7 +33,7 @@ function received(): Map<string, string[]> {
 
 describe('bytes', () => {
   test('reach Finvera unchanged, announced and chunked', async () => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const body = randomBytes(3_000_000);
     for (const headers of [{}, { 'Transfer-Encoding': 'chunked' }] as Record<string, string>[]) {
       const type = { 'Content-Type': 'application/x-anything; v="1"' };
@@ -71,7 +45,7 @@ describe('bytes', () => {
   });
 
   test.each(['', '?chunked=1'])('reach the browser unchanged%s', async (query) => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const size = 8_000_003;
     const reply = await browser.fetch(`${PROBE}bytes/${size}${query}`);
     expect(reply.status).toBe(200);
@@ -80,7 +54,7 @@ describe('bytes', () => {
   });
 
   test('of a compressed answer are not touched', async () => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const reply = await browser.fetch(`${PROBE}bytes/1000?header=Content-Encoding:gzip`, {
       headers: { 'Accept-Encoding': 'gzip, br;q=0.5' },
     });
@@ -90,7 +64,7 @@ describe('bytes', () => {
   });
 
   test('arrive at Finvera while the browser still sends', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const { cookie = '' } = await loggedIn(gateway);
     const sending = request(gateway.url + ECHO, {
       method: 'POST',
@@ -102,16 +76,16 @@ describe('bytes', () => {
       sending.on('error', reject);
     });
     sending.write('0123456789');
-    await simulator.waitForRequests('data', 1);
+    await scene.simulator.waitForRequests('data', 1);
     sending.end('0123456789');
     expect(await answered).toBe(200);
-    expect(simulator.requests('data')[0]).toMatchObject({ body: '01234567890123456789' });
+    expect(scene.simulator.requests('data')[0]).toMatchObject({ body: '01234567890123456789' });
   });
 
   test('arrive at the browser while Finvera still sends', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const { cookie = '' } = await loggedIn(gateway);
-    simulator.addFault({ fault: 'stall_body', match: { call: 'data' } });
+    scene.simulator.addFault({ fault: 'stall_body', match: { call: 'data' } });
     const connection = await openRaw(gateway.port);
     connection.socket.write(
       rawRequest('GET', `${PROBE}bytes/1000`, [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin']),
@@ -119,11 +93,11 @@ describe('bytes', () => {
     await until('half of the answer', () => connection.received().split('\r\n\r\n')[1]?.length === 500);
     expect(connection.isClosed()).toBe(false);
     connection.socket.destroy();
-    await until('the abort', () => simulator.counters().data.aborted === 1);
+    await until('the abort', () => scene.simulator.counters().data.aborted === 1);
   });
 
   test('are not read from Finvera faster than the browser takes them', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const { cookie = '' } = await loggedIn(gateway);
     const before = process.memoryUsage().arrayBuffers;
     const connection = await openRaw(gateway.port);
@@ -131,50 +105,50 @@ describe('bytes', () => {
     connection.socket.write(
       rawRequest('GET', `${PROBE}bytes/50000000000`, [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin']),
     );
-    await simulator.waitForRequests('data', 1);
+    await scene.simulator.waitForRequests('data', 1);
     // Other requests are served meanwhile: time for a reader without back-pressure to fill its memory.
     const other = await loggedIn(gateway);
     for (let i = 0; i < 50; i += 1) await other.fetch(EVENT);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1_048_576);
     connection.socket.destroy();
-    await until('the abort', () => simulator.counters().data.aborted === 1);
+    await until('the abort', () => scene.simulator.counters().data.aborted === 1);
   });
 });
 
 test('ends both sides where the browser stops reading for FINVERA_BODY_TIMEOUT', async () => {
-  const gateway = await start({ FINVERA_BODY_TIMEOUT: '1s' });
+  const gateway = await scene.start({ FINVERA_BODY_TIMEOUT: '1s' });
   const { cookie = '' } = await loggedIn(gateway);
   const connection = await openRaw(gateway.port);
   connection.socket.pause();
   connection.socket.write(
     rawRequest('GET', `${PROBE}bytes/50000000000`, [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin']),
   );
-  await until('the end at Finvera', () => simulator.counters().data.aborted === 1);
+  await until('the end at Finvera', () => scene.simulator.counters().data.aborted === 1);
   connection.socket.resume();
   await until('the end at the browser', () => connection.isClosed());
 });
 
 describe('methods', () => {
   test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])('%s passes', async (method) => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const reply = await browser.fetch(`${ECHO}?a=1&a=%C3%A4&b`, { method });
     expect(json(reply)).toMatchObject({ method, url: `${ECHO}?a=1&a=%C3%A4&b`, bodyBytes: 0 });
   });
 
   test('HEAD passes with the headers of its answer and no body', async () => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const get = await browser.fetch(EVENT);
     const head = await browser.fetch(EVENT, { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
     expect(head.headers['content-length']).toBe(String(get.body.length));
     expect(head.headers.etag).toBe(get.headers.etag);
-    expect(simulator.requests('data').at(-1)?.method).toBe('HEAD');
+    expect(scene.simulator.requests('data').at(-1)?.method).toBe('HEAD');
   });
 });
 
 describe('the request’s headers', () => {
   test('of the client’s own identity and of this hop do not reach Finvera; the gateway’s do', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const { cookie = '' } = await loggedIn(gateway);
     const answer = await exchangeRaw(
       gateway.port,
@@ -224,19 +198,19 @@ describe('the request’s headers', () => {
     expect(headers.get('x-forwarded-for')).toEqual(['127.0.0.1']);
     expect(headers.get('x-forwarded-proto')).toEqual(['http']);
     expect(headers.get('x-forwarded-host')).toEqual(['127.0.0.1']);
-    expect(headers.get('host')).toEqual([`127.0.0.1:${simulator.port}`]);
+    expect(headers.get('host')).toEqual([`127.0.0.1:${scene.simulator.port}`]);
     expect(headers.get('x-custom')).toEqual(['kept']);
     expect(headers.get('accept')).toEqual(['application/json']);
     expect(headers.get('accept-language')).toEqual(['de, en;q=0.5']);
     expect(headers.get('user-agent')).toEqual(['test/1']);
     expect(headers.get('if-none-match')).toEqual(['"x"']);
     expect(headers.get('range')).toEqual(['bytes=0-1']);
-    await expectNothingTold(gateway, simulator);
+    await expectNothingTold(gateway, scene.simulator);
     expect(await gateway.metrics()).toContain('finvera_gateway_upstream_seconds_count{route="/delivery"} 1');
   });
 
   test('name the client a trusted proxy names, and keep its trace', async () => {
-    const gateway = await start({ TRUST_PROXY: '127.0.0.1' });
+    const gateway = await scene.start({ TRUST_PROXY: '127.0.0.1' });
     const browser = await loggedIn(gateway);
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     await browser.fetch(EVENT, {
@@ -250,10 +224,10 @@ describe('the request’s headers', () => {
 
 describe('the answer', () => {
   const withHeaders = (headers: FaultSpec['headers'] & object) =>
-    simulator.addFault({ fault: 'headers', headers, match: { call: 'data' } });
+    scene.simulator.addFault({ fault: 'headers', headers, match: { call: 'data' } });
 
   test('keeps its end-to-end headers and loses what is not Finvera’s to say', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     withHeaders({
       'Set-Cookie': ['DT_AUTH_TOKEN=leaked; Path=/', '__Host-finvera_session=planted; Path=/; Secure'],
@@ -291,14 +265,14 @@ describe('the answer', () => {
   });
 
   test('to a conditional request passes as 304 with its ETag', async () => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const etag = String((await browser.fetch(EVENT)).headers.etag);
     const reply = await browser.fetch(EVENT, { headers: { 'If-None-Match': etag } });
     expect([reply.status, reply.text, reply.headers.etag]).toEqual([304, '', etag]);
   });
 
   test.each([200, 201, 202, 204, 400, 403, 404, 409, 418, 429, 500, 501, 503])('%d passes', async (status) => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const reply = await browser.fetch(`${PROBE}status/${status}`);
     expect(reply.status).toBe(status);
     if (status >= 400) {
@@ -309,7 +283,7 @@ describe('the answer', () => {
   });
 
   test('to a range passes as 206', async () => {
-    const browser = await loggedIn(await start());
+    const browser = await loggedIn(await scene.start());
     const reply = await browser.fetch(`${PROBE}status/206?header=Content-Range:bytes%200-13/100`);
     expect([reply.status, reply.headers['content-range']]).toEqual([206, 'bytes 0-13/100']);
   });
@@ -322,17 +296,17 @@ describe('the answer', () => {
     ['https://elsewhere.example/x', 'https://elsewhere.example/x'],
     ['http://HOST.evil.example/x', 'http://HOST.evil.example/x'],
   ])('that redirects to %s is passed, not followed', async (location, passed) => {
-    const browser = await loggedIn(await start());
-    const host = `127.0.0.1:${simulator.port}`;
-    simulator.addFault({ fault: 'redirect', location: location.replace('HOST', host), match: { call: 'data' } });
+    const browser = await loggedIn(await scene.start());
+    const host = `127.0.0.1:${scene.simulator.port}`;
+    scene.simulator.addFault({ fault: 'redirect', location: location.replace('HOST', host), match: { call: 'data' } });
     const reply = await browser.fetch(EVENT);
     expect([reply.status, reply.headers.location]).toEqual([302, passed.replace('HOST', host)]);
-    expect(simulator.requests('data')).toHaveLength(1);
+    expect(scene.simulator.requests('data')).toHaveLength(1);
   });
 
   test('429 passes with its Retry-After', async () => {
-    const browser = await loggedIn(await start());
-    simulator.addFault({ fault: 'rate_limited', retryAfter: 23, match: { call: 'data' } });
+    const browser = await loggedIn(await scene.start());
+    scene.simulator.addFault({ fault: 'rate_limited', retryAfter: 23, match: { call: 'data' } });
     const reply = await browser.fetch(EVENT);
     expect([reply.status, reply.headers['retry-after']]).toEqual([429, '23']);
   });
@@ -343,30 +317,30 @@ describe('failures', () => {
     ['before the answer', 'hang'],
     ['in its middle', 'stall_body'],
   ] as const)('of the browser to stay, %s, end the request to Finvera', async (_when, fault) => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    simulator.addFault({ fault, match: { call: 'data' } });
+    scene.simulator.addFault({ fault, match: { call: 'data' } });
     const leaving = new AbortController();
     const left = browser.fetch(EVENT, { signal: leaving.signal });
-    await simulator.waitForRequests('data', 1);
+    await scene.simulator.waitForRequests('data', 1);
     leaving.abort();
     await expect(left).rejects.toThrow();
-    await until('the abort', () => simulator.counters().data.aborted === 1);
+    await until('the abort', () => scene.simulator.counters().data.aborted === 1);
     await until('the log line', () =>
       gateway.logLines().some((line) => line.event === 'request' && line.path === EVENT && line.aborted === true),
     );
   });
 
   test('of a pipelining browser to stay end all of its requests to Finvera', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const { cookie = '' } = await loggedIn(gateway);
-    simulator.addFault({ fault: 'hang', match: { call: 'data' } });
+    scene.simulator.addFault({ fault: 'hang', match: { call: 'data' } });
     const connection = await openRaw(gateway.port);
     const one = `GET ${EVENT} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\nSec-Fetch-Site: same-origin\r\n\r\n`;
     connection.socket.write(one.repeat(3));
-    await simulator.waitForRequests('data', 3);
+    await scene.simulator.waitForRequests('data', 3);
     connection.socket.destroy();
-    await until('three aborts', () => simulator.counters().data.aborted === 3);
+    await until('three aborts', () => scene.simulator.counters().data.aborted === 3);
   });
 });
 
@@ -375,21 +349,21 @@ describe('the limit of a body', () => {
     ['announced', {}],
     ['chunked', { 'Transfer-Encoding': 'chunked' }],
   ])('answers 413 to more, %s', async (_how, headers: Record<string, string>) => {
-    const gateway = await start({ MAX_BODY_BYTES: '100kb' });
+    const gateway = await scene.start({ MAX_BODY_BYTES: '100kb' });
     const browser = await loggedIn(gateway);
     const exact = await browser.fetch(ECHO, { method: 'POST', body: Buffer.alloc(102_400), headers });
     expect(json(exact)).toMatchObject({ bodyBytes: 102_400 });
     const over = await browser.fetch(ECHO, { method: 'POST', body: Buffer.alloc(102_401), headers });
     expectProblem(over, 413, 'body_too_large');
-    expect(simulator.requests('data').filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(scene.simulator.requests('data').filter(({ status }) => status === 200)).toHaveLength(1);
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 
   test('is the route’s where it has one', async () => {
-    const gateway = await start({ MAX_BODY_BYTES: '1kb' }, [
-      route('/delivery'),
-      route('/delivery/api/v1/__echo', { maxBodyBytes: 2_000 }),
-      route('/search', { maxBodyBytes: 10 }),
+    const gateway = await scene.start({ MAX_BODY_BYTES: '1kb' }, [
+      routeTo('/delivery'),
+      routeTo('/delivery/api/v1/__echo', { maxBodyBytes: 2_000 }),
+      routeTo('/search', { maxBodyBytes: 10 }),
     ]);
     const browser = await loggedIn(gateway);
     const post = (path: string, size: number) => browser.fetch(path, { method: 'POST', body: Buffer.alloc(size) });
@@ -400,7 +374,7 @@ describe('the limit of a body', () => {
   });
 
   test('refuses an announced body before asking for it', async () => {
-    const gateway = await start({ MAX_BODY_BYTES: '1kb' });
+    const gateway = await scene.start({ MAX_BODY_BYTES: '1kb' });
     const { cookie = '' } = await loggedIn(gateway);
     const lines = [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin', 'Expect: 100-continue'];
     const refused = await exchangeRaw(gateway.port, rawRequest('POST', ECHO, [...lines, 'Content-Length: 2000']));
@@ -411,7 +385,7 @@ describe('the limit of a body', () => {
     wanted.socket.write('hello');
     await until('the answer', () => wanted.isClosed());
     expect(wanted.received()).toContain('"body":"hello"');
-    expect(simulator.requests('data')).toHaveLength(1);
+    expect(scene.simulator.requests('data')).toHaveLength(1);
   });
 });
 
@@ -419,21 +393,21 @@ describe('routes', () => {
   const KEY = 'sk_server-held/key+1';
 
   const withKey = async (apiKeyIn: 'bearer' | 'query'): Promise<TestGateway> => {
-    simulator.configure({ apiKey: KEY });
-    return start({ FINVERA_API_KEY: KEY }, [route('/search', { credential: 'api-key', apiKeyIn })]);
+    scene.simulator.configure({ apiKey: KEY });
+    return scene.start({ FINVERA_API_KEY: KEY }, [routeTo('/search', { credential: 'api-key', apiKeyIn })]);
   };
   const SEARCH = '/search/api/v1/securities?search=AAPL';
 
   test('with credential api-key need a session and send the server’s key as bearer', async () => {
     const gateway = await withKey('bearer');
     expectProblem(await gateway.browser().fetch(SEARCH), 401, 'session_required');
-    expect(simulator.requests('data')).toEqual([]);
+    expect(scene.simulator.requests('data')).toEqual([]);
     const browser = await loggedIn(gateway);
     const reply = await browser.fetch(SEARCH, { headers: { Authorization: 'Bearer mine' } });
     expect(reply.status).toBe(200);
     expect(received().get('authorization')).toEqual([`Bearer ${KEY}`]);
-    expect(simulator.requests('data')[0]?.url).toBe(SEARCH);
-    await expectNothingTold(gateway, simulator, [KEY]);
+    expect(scene.simulator.requests('data')[0]?.url).toBe(SEARCH);
+    await expectNothingTold(gateway, scene.simulator, [KEY]);
   });
 
   test('with credential api-key in the query replace the browser’s own, however it is spelled', async () => {
@@ -441,10 +415,10 @@ describe('routes', () => {
     const browser = await loggedIn(gateway);
     const reply = await browser.fetch(`${SEARCH}&apikey=mine&APIKEY=mine&%61pikey=mine&apikey&x=1`);
     expect(reply.status).toBe(200);
-    expect(simulator.requests('data')[0]?.url).toBe(`${SEARCH}&x=1&apikey=${encodeURIComponent(KEY)}`);
+    expect(scene.simulator.requests('data')[0]?.url).toBe(`${SEARCH}&x=1&apikey=${encodeURIComponent(KEY)}`);
     expect(received().get('authorization')).toBeUndefined();
     expect((await browser.fetch('/search/api/v1/__echo')).status).toBe(200);
-    await expectNothingTold(gateway, simulator, [KEY, encodeURIComponent(KEY)]);
+    await expectNothingTold(gateway, scene.simulator, [KEY, encodeURIComponent(KEY)]);
   });
 
   test.each(['bearer', 'query'] as const)(
@@ -452,8 +426,8 @@ describe('routes', () => {
     async (where) => {
       const gateway = await withKey(where);
       const browser = await loggedIn(gateway);
-      const location = `${simulator.url}${SEARCH}&apikey=${encodeURIComponent(KEY)}&page=2`;
-      simulator.addFault({
+      const location = `${scene.simulator.url}${SEARCH}&apikey=${encodeURIComponent(KEY)}&page=2`;
+      scene.simulator.addFault({
         fault: 'redirect',
         status: 307,
         location,
@@ -477,16 +451,16 @@ describe('routes', () => {
   test('with credential api-key pass Finvera’s 401 without a refresh', async () => {
     const gateway = await withKey('bearer');
     const browser = await loggedIn(gateway);
-    simulator.configure({ apiKey: 'another' });
+    scene.simulator.configure({ apiKey: 'another' });
     const reply = await browser.fetch(SEARCH);
     expect(reply.status).toBe(401);
     expect(json(reply).error.code).toBe(401);
-    expect(simulator.counters().refresh.received).toBe(0);
+    expect(scene.simulator.counters().refresh.received).toBe(0);
     expect((await browser.fetch('/bff/session')).status).toBe(200);
   });
 
   test('with credential none are public and bear no credential', async () => {
-    const gateway = await start({}, [route('/public', { credential: 'none' })]);
+    const gateway = await scene.start({}, [routeTo('/public', { credential: 'none' })]);
     const browser = await loggedIn(gateway);
     for (const caller of [gateway.browser(), browser]) {
       const reply = await caller.fetch('/public/api/v1/__echo?q=1', { headers: { Authorization: 'Bearer mine' } });
@@ -497,10 +471,10 @@ describe('routes', () => {
   });
 
   test('with the longest prefix win, on whole segments', async () => {
-    const gateway = await start({}, [
-      route('/public', { credential: 'none' }),
-      route('/public/api/v1/__status', { credential: 'session' }),
-      route('/public/api/v1/__status/204', { credential: 'none', methods: ['POST'] }),
+    const gateway = await scene.start({}, [
+      routeTo('/public', { credential: 'none' }),
+      routeTo('/public/api/v1/__status', { credential: 'session' }),
+      routeTo('/public/api/v1/__status/204', { credential: 'none', methods: ['POST'] }),
     ]);
     const browser = gateway.browser();
     expect((await browser.fetch('/public/api/v1/__echo')).status).toBe(200);
@@ -514,12 +488,12 @@ describe('routes', () => {
   });
 
   test('are the only paths that are forwarded', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    const before = simulator.requests().length;
+    const before = scene.simulator.requests().length;
     for (const path of ['/', '/kms/api/v1/keys', '/kms', '/deliveries', '/delivery2/x', '/api/v1/events']) {
       expectProblem(await browser.fetch(path), 404, 'not_found');
     }
-    expect(simulator.requests()).toHaveLength(before);
+    expect(scene.simulator.requests()).toHaveLength(before);
   });
 });

@@ -1,16 +1,9 @@
 // Logging out, and a user's sessions on all devices. Through supertest, straight at the server's own object.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { arrangeScene } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
-import {
-  closeGateways,
-  createTestClock,
-  startGateway,
-  type TestClock,
-  type TestGateway,
-} from '../support/test-gateway.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const COOKIE = '__Host-finvera_session';
@@ -18,26 +11,7 @@ const CLEARED = `${COOKIE}=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const KEYS = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
 
-let redis: TestRedis;
-let simulator: Simulator;
-let clock: TestClock;
-
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  clock = createTestClock();
-  simulator = await createSimulator({ now: clock.now });
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, ...KEYS, ...env } });
+const scene = arrangeScene({ redis: true, clock: true, env: KEYS });
 
 /** supertest's agent drops Secure cookies over http: each call is handed its cookie. */
 const as = (gateway: TestGateway, cookie?: string) => {
@@ -76,23 +50,23 @@ async function expectOver(gateway: TestGateway, cookie: string): Promise<void> {
 const expectAlive = async (gateway: TestGateway, cookie: string) => {
   await as(gateway, cookie).get('/bff/session?slide=false').expect(200);
 };
-const storedKeys = async () => (await redis.client.keys('*')).filter((key) => !key.includes('throttle'));
+const storedKeys = async () => (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle'));
 
 describe('POST /bff/logout', () => {
   test('ends the session everywhere, clears the cookie and asks Finvera for nothing', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const cookie = await login(gateway);
-    const asked = simulator.requests().length;
+    const asked = scene.simulator.requests().length;
     const reply = await as(gateway, cookie).post('/bff/logout').expect(204);
     expect(reply.text).toBe('');
     expect(reply.get('Cache-Control')).toBe('no-store');
     expect(cookiesOf(reply)).toEqual([CLEARED]);
     expect(await storedKeys()).toEqual([]);
     await expectOver(gateway, cookie);
-    expect(simulator.requests()).toHaveLength(asked);
+    expect(scene.simulator.requests()).toHaveLength(asked);
     expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'logout' }));
     expect(await gateway.metrics()).toContain('finvera_gateway_sessions_ended_total{reason="logout"} 1');
-    await expectNothingTold(gateway, simulator, [cookie.split('=')[1]]);
+    await expectNothingTold(gateway, scene.simulator, [cookie.split('=')[1]]);
   });
 
   test.each([
@@ -100,13 +74,13 @@ describe('POST /bff/logout', () => {
     ['a malformed one', `${COOKIE}=x`, [CLEARED]],
     ['an unknown one', `${COOKIE}=${'A'.repeat(43)}`, [CLEARED]],
   ])('is 204 with %s too', async (_what, cookie, expected) => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const reply = await as(gateway, cookie).post('/bff/logout').expect(204);
     expect(cookiesOf(reply)).toEqual(expected);
   });
 
   test('can be repeated', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const cookie = await login(gateway);
     await as(gateway, cookie).post('/bff/logout').expect(204);
     const again = await as(gateway, cookie).post('/bff/logout').expect(204);
@@ -114,7 +88,7 @@ describe('POST /bff/logout', () => {
   });
 
   test('leaves the user’s other sessions alone', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const [one, two] = [await login(gateway), await login(gateway)];
     await as(gateway, one).post('/bff/logout').expect(204);
     await expectOver(gateway, one);
@@ -122,14 +96,14 @@ describe('POST /bff/logout', () => {
   });
 
   test('ends a session whose seal no key opens any more', async () => {
-    const cookie = await login(await start());
-    const other = await start({ SESSION_KEYS: `k2:${Buffer.alloc(32, 2).toString('base64url')}` });
+    const cookie = await login(await scene.start());
+    const other = await scene.start({ SESSION_KEYS: `k2:${Buffer.alloc(32, 2).toString('base64url')}` });
     await as(other, cookie).post('/bff/logout').expect(204);
     expect(await storedKeys()).toEqual([]);
   });
 
   test('takes no other method', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const cookie = await login(gateway);
     const reply = await as(gateway, cookie).get('/bff/logout').expect(405);
     expect([reply.body.code, reply.get('Allow')]).toEqual(['method_not_allowed', 'POST']);
@@ -139,14 +113,14 @@ describe('POST /bff/logout', () => {
 
 describe('GET /bff/sessions', () => {
   test('lists the user’s sessions, and nobody else’s, without anything that opens one', async () => {
-    const gateway = await start({ TRUST_PROXY: '127.0.0.1' });
-    const begun = new Date(clock.now()).toISOString();
+    const gateway = await scene.start({ TRUST_PROXY: '127.0.0.1' });
+    const begun = new Date(scene.clock.now()).toISOString();
     const laptop = await login(gateway, { agent: 'Laptop/1', ip: '192.0.2.1' });
-    clock.advance(3_600_000);
-    const later = new Date(clock.now()).toISOString();
+    scene.clock.advance(3_600_000);
+    const later = new Date(scene.clock.now()).toISOString();
     const phone = await login(gateway, { agent: 'Phone/2', ip: '2001:db8::7' });
     await login(gateway, { email: 'second@finvera.test' });
-    clock.advance(600_000);
+    scene.clock.advance(600_000);
 
     const reply = await as(gateway, phone).get('/bff/sessions').expect(200);
     expect(reply.get('Cache-Control')).toBe('no-store');
@@ -165,19 +139,19 @@ describe('GET /bff/sessions', () => {
       id: expect.any(String),
       current: true,
       created_at: later,
-      last_seen_at: new Date(clock.now()).toISOString(),
+      last_seen_at: new Date(scene.clock.now()).toISOString(),
       ip: '2001:db8::7',
       user_agent: 'Phone/2',
     });
     for (const cookie of [laptop, phone]) expect(reply.text).not.toContain(cookie.split('=')[1]);
     for (const { id } of reply.body.sessions) {
       await as(gateway, `${COOKIE}=${id}`).get('/bff/session').expect(401);
-      expect((await redis.client.keys('*')).join()).not.toContain(id);
+      expect((await scene.redis.client.keys('*')).join()).not.toContain(id);
     }
   });
 
   test('lists no session that is over', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const [one, two] = [await login(gateway), await login(gateway)];
     await as(gateway, one).post('/bff/logout').expect(204);
     const reply = await as(gateway, two).get('/bff/sessions').expect(200);
@@ -185,7 +159,7 @@ describe('GET /bff/sessions', () => {
   });
 
   test('needs a session', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     for (const method of ['get', 'delete'] as const) {
       const reply = await as(gateway)[method]('/bff/sessions').expect(401);
       expect([reply.body.code, cookiesOf(reply)]).toEqual(['session_required', []]);
@@ -194,7 +168,7 @@ describe('GET /bff/sessions', () => {
   });
 
   test('takes no other method', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const cookie = await login(gateway);
     const list = await as(gateway, cookie).put('/bff/sessions').expect(405);
     expect(String(list.get('Allow')).split(', ').sort()).toEqual(['DELETE', 'GET', 'HEAD']);
@@ -210,7 +184,7 @@ describe('DELETE /bff/sessions', () => {
   };
 
   test('/:id ends that one, on every instance', async () => {
-    const [gateway, other] = [await start(), await start()];
+    const [gateway, other] = [await scene.start(), await scene.start()];
     const [mine, lost] = [await login(gateway), await login(gateway)];
     await as(other, lost).get(EVENT).expect(200);
     const reply = await as(gateway, mine)
@@ -226,7 +200,7 @@ describe('DELETE /bff/sessions', () => {
   });
 
   test('/:id of the current one clears the cookie', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const mine = await login(gateway);
     const reply = await as(gateway, mine)
       .delete(`/bff/sessions/${await idOf(gateway, mine, true)}`)
@@ -236,7 +210,7 @@ describe('DELETE /bff/sessions', () => {
   });
 
   test('/:id is 404 for what is not there, and for another user’s', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const mine = await login(gateway);
     const theirs = await login(gateway, { email: 'second@finvera.test' });
     for (const id of ['abc', 'current', '%00', '..%2f', await idOf(gateway, theirs, true)]) {
@@ -252,7 +226,7 @@ describe('DELETE /bff/sessions', () => {
   });
 
   test('ends all of the user’s, and no one else’s', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const mine = [await login(gateway), await login(gateway), await login(gateway)];
     const theirs = await login(gateway, { email: 'second@finvera.test' });
     const reply = await as(gateway, mine[0]).delete('/bff/sessions').expect(204);
@@ -262,7 +236,7 @@ describe('DELETE /bff/sessions', () => {
   });
 
   test('?except=current keeps the one that asks', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const [mine, ...others] = [await login(gateway), await login(gateway), await login(gateway)];
     const reply = await as(gateway, mine).delete('/bff/sessions?except=current').expect(204);
     expect(cookiesOf(reply)).toEqual([]);
@@ -271,7 +245,7 @@ describe('DELETE /bff/sessions', () => {
   });
 
   test('with an exception nobody knows ends none', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const [mine, other] = [await login(gateway), await login(gateway)];
     const reply = await as(gateway, mine).delete('/bff/sessions?except=others').expect(400);
     expect(reply.body.code).toBe('invalid_request');
@@ -281,10 +255,10 @@ describe('DELETE /bff/sessions', () => {
 });
 
 test('the oldest session ends when one more begins than SESSION_MAX_PER_USER', async () => {
-  const gateway = await start({ SESSION_MAX_PER_USER: '2' });
+  const gateway = await scene.start({ SESSION_MAX_PER_USER: '2' });
   const cookies: string[] = [];
   for (let i = 0; i < 3; i += 1) {
-    clock.advance(1_000);
+    scene.clock.advance(1_000);
     cookies.push(await login(gateway));
   }
   const other = await login(gateway, { email: 'second@finvera.test' });

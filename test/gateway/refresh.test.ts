@@ -1,20 +1,12 @@
 // Tokens are renewed once per expiry: on demand, ahead of time, when Finvera refuses one; and what becomes of the session each time.
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { FaultSpec } from '../../simulator/faults.ts';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { json, type Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { arrangeScene, loggedIn } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
-import {
-  type Browser,
-  closeGateways,
-  createTestClock,
-  startGateway,
-  type TestClock,
-  type TestGateway,
-} from '../support/test-gateway.ts';
+import type { Browser, TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
@@ -23,42 +15,17 @@ const ECHO = '/delivery/api/v1/__echo';
 const SECOND = 1_000;
 const EXPIRED = 3_601 * SECOND;
 
-let redis: TestRedis;
-let simulator: Simulator;
-let clock: TestClock;
-
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  clock = createTestClock();
-  simulator = await createSimulator({ now: clock.now });
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '15s', ...env } });
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
+const scene = arrangeScene({ redis: true, clock: true, env: { FINVERA_AUTH_TIMEOUT: '15s' } });
 
 const refresh = (browser: Browser): Promise<Reply> => browser.fetch('/bff/refresh', { method: 'POST' });
-const exchanges = (): number => simulator.counters().refresh.received;
+const exchanges = (): number => scene.simulator.counters().refresh.received;
 const headerOf = (rawHeaders: readonly string[], name: string): string | undefined =>
   rawHeaders.find((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 /** The bearers that data calls bore, in order. */
-const bearers = () => simulator.requests('data').map(({ rawHeaders }) => headerOf(rawHeaders, 'authorization'));
+const bearers = () => scene.simulator.requests('data').map(({ rawHeaders }) => headerOf(rawHeaders, 'authorization'));
 
 const storedSessions = async () =>
-  (await redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
+  (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
 
 function expectSessionExpired(reply: Reply): void {
   expectProblem(reply, 401, 'session_expired');
@@ -82,7 +49,7 @@ async function expectSessionGone(gateway: TestGateway, cookie: string | undefine
 
 /** The faults that end with a time-out meet a short one, the rest none on the busiest machine. */
 const startFor = ({ fault }: FaultSpec): Promise<TestGateway> =>
-  start(fault === 'hang' || fault === 'stall_body' ? { FINVERA_AUTH_TIMEOUT: '3s' } : {});
+  scene.start(fault === 'hang' || fault === 'stall_body' ? { FINVERA_AUTH_TIMEOUT: '3s' } : {});
 
 /** Everything that is neither tokens nor a rejection; `attempts` where a lost reply is asked for once more. */
 const UNAVAILABLE: readonly FaultSpec[] = [
@@ -105,9 +72,9 @@ const UNAVAILABLE: readonly FaultSpec[] = [
 
 describe('POST /bff/refresh', () => {
   test('renews the tokens and answers the session’s times', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    clock.advance(600 * SECOND);
+    scene.clock.advance(600 * SECOND);
     const reply = await refresh(browser);
     expect(reply.status).toBe(200);
     expect(reply.headers['cache-control']).toBe('no-store');
@@ -120,25 +87,25 @@ describe('POST /bff/refresh', () => {
         access_token_expires_in: 3_600,
       },
     });
-    const [sent] = simulator.requests('refresh');
+    const [sent] = scene.simulator.requests('refresh');
     expect(headerOf(sent?.rawHeaders ?? [], 'cookie')).toMatch(/^DT_REFRESH_TOKEN=[^;]+$/);
     expect(headerOf(sent?.rawHeaders ?? [], 'authorization')).toBeUndefined();
     expect(headerOf(sent?.rawHeaders ?? [], 'x-request-id')).toBe(reply.headers['x-request-id']);
     await browser.fetch(EVENT);
-    await expectNothingTold(gateway, simulator, [browser.cookie?.split('=')[1]]);
+    await expectNothingTold(gateway, scene.simulator, [browser.cookie?.split('=')[1]]);
     expect(await gateway.metrics()).toContain('finvera_gateway_refreshes_total{outcome="refreshed",why="granted"} 1');
     expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'refresh', outcome: 'refreshed' }));
   });
 
   test('exchanges at most once in 30 s a session; the last result stands meanwhile', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     for (let i = 0; i < 4; i += 1) expect((await refresh(browser)).status).toBe(200);
     expect(exchanges()).toBe(1);
-    clock.advance(29 * SECOND);
+    scene.clock.advance(29 * SECOND);
     expect(json(await refresh(browser)).session.access_token_expires_in).toBe(3_571);
     expect(exchanges()).toBe(1);
-    clock.advance(2 * SECOND);
+    scene.clock.advance(2 * SECOND);
     expect(json(await refresh(browser)).session.access_token_expires_in).toBe(3_600);
     expect(exchanges()).toBe(2);
 
@@ -149,7 +116,7 @@ describe('POST /bff/refresh', () => {
 
   test('exchanges once for twenty at the same time, on two instances', async () => {
     const env = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
-    const [one, two] = [await start(env), await start(env)];
+    const [one, two] = [await scene.start(env), await scene.start(env)];
     const browser = await loggedIn(one);
     const callers = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).browser());
     const replies = await Promise.all(
@@ -163,7 +130,7 @@ describe('POST /bff/refresh', () => {
   });
 
   test('needs a session', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const reply = await refresh(gateway.browser());
     expectProblem(reply, 401, 'session_required');
     expect(reply.setCookies).toEqual([]);
@@ -171,7 +138,7 @@ describe('POST /bff/refresh', () => {
   });
 
   test('answers 405 with Allow to other methods', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const reply = await gateway.browser().fetch('/bff/refresh');
     expectProblem(reply, 405, 'method_not_allowed');
     expect(reply.headers.allow).toBe('POST');
@@ -180,11 +147,11 @@ describe('POST /bff/refresh', () => {
   test.each(UNAVAILABLE)('keeps the session and answers 503 to $fault $status', async (fault) => {
     const gateway = await startFor(fault);
     const browser = await loggedIn(gateway);
-    simulator.addFault({ ...fault, match: { call: 'refresh' } });
+    scene.simulator.addFault({ ...fault, match: { call: 'refresh' } });
     const reply = await refresh(browser);
     expectUnavailable(reply);
     if (fault.retryAfter) expect(reply.headers['retry-after']).toBe(String(fault.retryAfter));
-    await expectNothingTold(gateway, simulator, [browser.cookie?.split('=')[1]]);
+    await expectNothingTold(gateway, scene.simulator, [browser.cookie?.split('=')[1]]);
     expect(await gateway.metrics()).toMatch(/finvera_gateway_refreshes_total\{outcome="unavailable",why="\w+"\} [12]/);
 
     // The token itself is still good, and so is the session.
@@ -193,37 +160,37 @@ describe('POST /bff/refresh', () => {
     expectUnavailable(await refresh(browser));
     expect(exchanges()).toBe(asked);
 
-    simulator.clearFaults();
-    clock.advance(31 * SECOND);
+    scene.simulator.clearFaults();
+    scene.clock.advance(31 * SECOND);
     expect((await refresh(browser)).status).toBe(200);
   });
 
   test('asks once more where the reply was lost, for a Finvera that forgives it', async () => {
-    simulator.configure({ reuseGraceMs: 60_000 });
-    const gateway = await start();
+    scene.simulator.configure({ reuseGraceMs: 60_000 });
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    simulator.addFault({ fault: 'reset_after', times: 1, match: { call: 'refresh' } });
+    scene.simulator.addFault({ fault: 'reset_after', times: 1, match: { call: 'refresh' } });
     expect((await refresh(browser)).status).toBe(200);
     expect(exchanges()).toBe(2);
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 
   test('keeps the session through lost replies where Finvera does not rotate', async () => {
-    simulator.configure({ rotation: false });
-    const gateway = await start();
+    scene.simulator.configure({ rotation: false });
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    simulator.addFault({ fault: 'reset_after', match: { call: 'refresh' } });
+    scene.simulator.addFault({ fault: 'reset_after', match: { call: 'refresh' } });
     expectUnavailable(await refresh(browser));
-    simulator.clearFaults();
-    clock.advance(31 * SECOND);
+    scene.simulator.clearFaults();
+    scene.clock.advance(31 * SECOND);
     expect((await refresh(browser)).status).toBe(200);
   });
 
   test('ends the session where a lost reply took the only good token with it', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     const { cookie } = browser;
-    simulator.addFault({ fault: 'reset_after', times: 1, match: { call: 'refresh' } });
+    scene.simulator.addFault({ fault: 'reset_after', times: 1, match: { call: 'refresh' } });
     expectSessionExpired(await refresh(browser));
     await expectSessionGone(gateway, cookie, 'refresh_reply_lost');
   });
@@ -233,26 +200,26 @@ describe('POST /bff/refresh', () => {
     async (fault) => {
       const gateway = await startFor({ fault });
       const browser = await loggedIn(gateway);
-      simulator.addFault({ fault, match: { call: 'refresh' } });
+      scene.simulator.addFault({ fault, match: { call: 'refresh' } });
       expect((await refresh(browser)).status).toBe(200);
       expect(exchanges()).toBe(1);
-      simulator.clearFaults();
-      clock.advance(EXPIRED);
+      scene.simulator.clearFaults();
+      scene.clock.advance(EXPIRED);
       expect((await browser.fetch(EVENT)).status).toBe(200);
     },
   );
 
   test('cannot renew what has no refresh token; the session ends with the access token', async () => {
     const headers = { 'Set-Cookie': 'DT_REFRESH_TOKEN=; Path=/; Max-Age=0' };
-    simulator.addFault({ fault: 'headers', headers, match: { call: 'token' } });
-    const gateway = await start();
+    scene.simulator.addFault({ fault: 'headers', headers, match: { call: 'token' } });
+    const gateway = await scene.start();
     const browser = gateway.browser();
     const login = await browser.login();
     expect(login.setCookies[0]).toMatch(/; Max-Age=3600$/);
     expectUnavailable(await refresh(browser));
     expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(0);
-    clock.advance(3_600 * SECOND);
+    scene.clock.advance(3_600 * SECOND);
     expectSessionExpired(await browser.fetch(EVENT));
   });
 });
@@ -261,28 +228,28 @@ describe('an expired token', () => {
   test.each(UNAVAILABLE)('is a 503 while the refresh meets $fault $status, and the session stays', async (fault) => {
     const gateway = await startFor(fault);
     const browser = await loggedIn(gateway);
-    clock.advance(EXPIRED);
-    simulator.addFault({ ...fault, match: { call: 'refresh' } });
+    scene.clock.advance(EXPIRED);
+    scene.simulator.addFault({ ...fault, match: { call: 'refresh' } });
     expectUnavailable(await browser.fetch(EVENT));
-    expect(simulator.counters().data.received).toBe(0);
+    expect(scene.simulator.counters().data.received).toBe(0);
     expect((await browser.fetch('/bff/session')).status).toBe(200);
-    simulator.clearFaults();
+    scene.simulator.clearFaults();
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 });
 
 describe('a token about to expire', () => {
   test('is renewed in the background while requests go on with it', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    const hold = simulator.addFault({ fault: 'hold', match: { call: 'refresh' } });
-    clock.advance(3_539 * SECOND);
+    const hold = scene.simulator.addFault({ fault: 'hold', match: { call: 'refresh' } });
+    scene.clock.advance(3_539 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(0);
-    clock.advance(2 * SECOND);
+    scene.clock.advance(2 * SECOND);
     const replies = await Promise.all(Array.from({ length: 10 }, () => browser.fetch(EVENT)));
     expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
     expect(new Set(bearers()).size).toBe(1);
     hold.remove();
     await until('the new token', async () => {
@@ -293,62 +260,62 @@ describe('a token about to expire', () => {
   });
 
   test('is renewed when half of a short life is over', async () => {
-    simulator.configure({ accessTokenLifeS: 60 });
-    const gateway = await start();
+    scene.simulator.configure({ accessTokenLifeS: 60 });
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    clock.advance(29 * SECOND);
+    scene.clock.advance(29 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
-    clock.advance(2 * SECOND);
+    scene.clock.advance(2 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
   });
 
   test('is good while renewing it fails, and Finvera is not asked at every request', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    simulator.addFault({ fault: 'status', status: 500, match: { call: 'refresh' } });
-    clock.advance(3_550 * SECOND);
+    scene.simulator.addFault({ fault: 'status', status: 500, match: { call: 'refresh' } });
+    scene.clock.advance(3_550 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
     await until('the failure in the log', () => gateway.logText().includes('refresh_ahead_failed'));
     for (let i = 0; i < 5; i += 1) expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(1);
-    simulator.clearFaults();
-    clock.advance(51 * SECOND);
+    scene.simulator.clearFaults();
+    scene.clock.advance(51 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(2);
   });
 
   test('is renewed ahead of time or not, as REFRESH_AHEAD says', async () => {
-    const gateway = await start({ REFRESH_AHEAD: '10m' });
+    const gateway = await scene.start({ REFRESH_AHEAD: '10m' });
     const browser = await loggedIn(gateway);
-    clock.advance(3_001 * SECOND);
+    scene.clock.advance(3_001 * SECOND);
     expect((await browser.fetch(EVENT)).status).toBe(200);
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
   });
 });
 
 describe('a 401 of Finvera’s', () => {
   const unauthorized = (times?: number): void => {
-    simulator.addFault({ fault: 'unauthorized', match: { call: 'data' }, ...(times ? { times } : {}) });
+    scene.simulator.addFault({ fault: 'unauthorized', match: { call: 'data' }, ...(times ? { times } : {}) });
   };
 
   test('leads to one refresh and one replay', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
     const reply = await browser.fetch(EVENT);
     expect(reply.status).toBe(200);
     expect(json(reply).event_id).toBe('evt-0001');
     expect(exchanges()).toBe(1);
-    expect(simulator.requests('data')).toHaveLength(2);
+    expect(scene.simulator.requests('data')).toHaveLength(2);
     expect(new Set(bearers()).size).toBe(2);
-    await expectNothingTold(gateway, simulator);
+    await expectNothingTold(gateway, scene.simulator);
   });
 
   test('leads to one refresh for all requests that met it', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    simulator.revoke('access');
+    scene.simulator.revoke('access');
     const replies = await Promise.all(Array.from({ length: 20 }, () => browser.fetch(EVENT)));
     expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
     expect(exchanges()).toBe(1);
@@ -360,7 +327,7 @@ describe('a 401 of Finvera’s', () => {
     ['a small chunked body', 2_000, { 'Transfer-Encoding': 'chunked' }],
     ['64 KiB', 65_536, {}],
   ])('is replayed with %s, byte for byte', async (_what, size, headers: Record<string, string>) => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
     const body = randomBytes(size);
@@ -371,24 +338,24 @@ describe('a 401 of Finvera’s', () => {
       bodyBytes: size,
       bodySha256: createHash('sha256').update(body).digest('hex'),
     });
-    expect(simulator.requests('data').map(({ bodyBytes }) => bodyBytes)).toEqual([size, size]);
+    expect(scene.simulator.requests('data').map(({ bodyBytes }) => bodyBytes)).toEqual([size, size]);
     expect(exchanges()).toBe(1);
   });
 
   test('passes where the body was too large to keep, and the session stays', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
     const reply = await browser.fetch(ECHO, { method: 'POST', body: randomBytes(65_537) });
     expect(reply.status).toBe(401);
     expect(json(reply)).toEqual({ error: { code: 401, message: 'Unauthorized', details: 'Access token refused' } });
     expect(reply.setCookies).toEqual([]);
-    expect(simulator.requests('data')).toHaveLength(1);
+    expect(scene.simulator.requests('data')).toHaveLength(1);
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 
   test('passes where the replay is refused again, and the session stays', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized();
     for (const [exchanged, received] of [
@@ -400,11 +367,11 @@ describe('a 401 of Finvera’s', () => {
       expect(json(reply)).toEqual({ error: { code: 401, message: 'Unauthorized', details: 'Access token refused' } });
       expect(reply.headers['content-type']).toBe('application/json');
       expect(reply.setCookies).toEqual([]);
-      expect([exchanges(), simulator.requests('data').length]).toEqual([exchanged, received]);
+      expect([exchanges(), scene.simulator.requests('data').length]).toEqual([exchanged, received]);
     }
-    simulator.clearFaults();
+    scene.simulator.clearFaults();
     expect((await browser.fetch(EVENT)).status).toBe(200);
-    clock.advance(31 * SECOND);
+    scene.clock.advance(31 * SECOND);
     unauthorized(1);
     expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(2);
@@ -412,41 +379,41 @@ describe('a 401 of Finvera’s', () => {
 
   test('passes where there is no refresh token, and the session stays', async () => {
     const headers = { 'Set-Cookie': 'DT_REFRESH_TOKEN=; Path=/; Max-Age=0' };
-    simulator.addFault({ fault: 'headers', headers, times: 1, match: { call: 'token' } });
-    const gateway = await start();
+    scene.simulator.addFault({ fault: 'headers', headers, times: 1, match: { call: 'token' } });
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
     const reply = await browser.fetch(EVENT);
     expect(reply.status).toBe(401);
     expect(json(reply)).toEqual({ error: { code: 401, message: 'Unauthorized', details: 'Access token refused' } });
     expect(reply.setCookies).toEqual([]);
-    expect([exchanges(), simulator.requests('data').length]).toEqual([0, 1]);
+    expect([exchanges(), scene.simulator.requests('data').length]).toEqual([0, 1]);
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 
   test('is a 503 where the refresh is unavailable, and the session stays', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
-    simulator.addFault({ fault: 'status', status: 500, match: { call: 'refresh' } });
+    scene.simulator.addFault({ fault: 'status', status: 500, match: { call: 'refresh' } });
     expectUnavailable(await browser.fetch(EVENT));
     expect((await browser.fetch('/bff/session')).status).toBe(200);
     expect((await browser.fetch(EVENT)).status).toBe(200);
   });
 
   test('is waited for by nobody whose browser left', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     unauthorized(1);
-    const hold = simulator.addFault({ fault: 'hold', match: { call: 'refresh' } });
+    const hold = scene.simulator.addFault({ fault: 'hold', match: { call: 'refresh' } });
     const leaving = new AbortController();
     const left = browser.fetch(EVENT, { signal: leaving.signal });
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
     leaving.abort();
     await expect(left).rejects.toThrow();
     hold.remove();
     expect((await browser.fetch(EVENT)).status).toBe(200);
     expect(exchanges()).toBe(1);
-    expect(simulator.requests('data')).toHaveLength(2);
+    expect(scene.simulator.requests('data')).toHaveLength(2);
   });
 });

@@ -1,44 +1,18 @@
 // A Finvera that hangs, resets, refuses or says no HTTP: the true status in bounded time, and nothing of the inside is told.
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { FaultSpec } from '../../simulator/faults.ts';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import type { RouteSettings } from '../../src/config/settings.ts';
 import type { Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { freePort } from '../support/redis-server.ts';
-import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { arrangeScene, loggedIn, routeTo } from '../support/scene.ts';
+import { startGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const SEARCH = '/search/api/v1/securities?search=AAPL';
 const BYTES = '/delivery/api/v1/__bytes/10000';
 
-let simulator: Simulator;
-
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-});
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
-
-const start = (env: Record<string, string> = {}, routes?: readonly RouteSettings[]): Promise<TestGateway> =>
-  startGateway(simulator, { env, ...(routes ? { settings: { routes } } : {}) });
-
-const route = (path: string, changes: Partial<RouteSettings> = {}): RouteSettings => ({
-  path,
-  methods: ['GET', 'HEAD', 'POST'],
-  credential: 'session',
-  apiKeyIn: 'bearer',
-  ...changes,
-});
+const scene = arrangeScene();
 
 describe('a Finvera that fails', () => {
   test.each<[FaultSpec, number, string]>([
@@ -46,14 +20,14 @@ describe('a Finvera that fails', () => {
     [{ fault: 'garbage' }, 502, 'upstream_invalid'],
     [{ fault: 'hang' }, 504, 'upstream_timeout'],
   ])('before an answer is a problem, in bounded time: %j', async (fault, status, code) => {
-    const gateway = await start(fault.fault === 'hang' ? { FINVERA_HEADERS_TIMEOUT: '1s' } : {});
+    const gateway = await scene.start(fault.fault === 'hang' ? { FINVERA_HEADERS_TIMEOUT: '1s' } : {});
     const browser = await loggedIn(gateway);
-    simulator.addFault({ ...fault, match: { call: 'data' } });
+    scene.simulator.addFault({ ...fault, match: { call: 'data' } });
     const reply = await browser.fetch(EVENT, { method: 'POST', body: 'x' });
     expectProblem(reply, status, code);
     expect(reply.setCookies).toEqual([]);
     expect(reply.text).not.toMatch(/127\.0\.0\.1|ECONN|undici|socket/i);
-    expect(simulator.requests('data')).toHaveLength(1);
+    expect(scene.simulator.requests('data')).toHaveLength(1);
     expect((await browser.fetch('/bff/session')).status).toBe(200);
     const find = () => gateway.logLines().find((line) => line.event === 'request' && line.path === EVENT);
     await until('the log line', () => find() !== undefined);
@@ -64,22 +38,20 @@ describe('a Finvera that fails', () => {
   });
 
   test('that refuses connections is 502', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    const { port } = simulator;
-    await simulator.close();
+    await scene.simulator.close();
     const reply = await browser.fetch(EVENT);
     expectProblem(reply, 502, 'upstream_unavailable');
-    simulator = await createSimulator({ port });
   });
 
   test.each(['half_body', 'stall_body'] as const)(
     'in the middle of an answer ends the connection (%s)',
     async (fault) => {
-      const gateway = await start({ FINVERA_BODY_TIMEOUT: '2s' });
+      const gateway = await scene.start({ FINVERA_BODY_TIMEOUT: '2s' });
       const browser = await loggedIn(gateway);
       for (const query of ['', '?chunked=1']) {
-        const { remove } = simulator.addFault({ fault, match: { call: 'data' } });
+        const { remove } = scene.simulator.addFault({ fault, match: { call: 'data' } });
         await expect(browser.fetch(`${BYTES}${query}`)).rejects.toThrow(/aborted|hang up|ECONNRESET/);
         remove();
       }
@@ -94,35 +66,35 @@ describe('a Finvera that fails', () => {
   );
 
   test('many times is asked no more, with Retry-After, until it is back', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    const { remove } = simulator.addFault({ fault: 'reset_before', match: { call: 'data' } });
+    const { remove } = scene.simulator.addFault({ fault: 'reset_before', match: { call: 'data' } });
     let reply = await browser.fetch(EVENT, { method: 'POST' });
     for (let i = 0; i < 60 && reply.status === 502; i += 1) reply = await browser.fetch(EVENT, { method: 'POST' });
     expectProblem(reply, 503, 'upstream_unavailable');
     expect(reply.headers['retry-after']).toMatch(/^[1-9]\d*$/);
-    const asked = simulator.requests('data').length;
+    const asked = scene.simulator.requests('data').length;
     expectProblem(await browser.fetch(EVENT), 503, 'upstream_unavailable');
-    expect(simulator.requests('data')).toHaveLength(asked);
+    expect(scene.simulator.requests('data')).toHaveLength(asked);
     remove();
     await until('Finvera being asked again', async () => (await browser.fetch(EVENT)).status === 200);
   });
 
   test('is waited for as long as the route says', async () => {
-    const gateway = await start({}, [
-      route('/delivery', { headersTimeout: 500 }),
-      route('/search', { bodyTimeout: 500 }),
+    const gateway = await scene.start({}, [
+      routeTo('/delivery', { headersTimeout: 500 }),
+      routeTo('/search', { bodyTimeout: 500 }),
     ]);
     const browser = await loggedIn(gateway);
-    simulator.addFault({ fault: 'hang', match: { path: '/delivery' } });
-    simulator.addFault({ fault: 'stall_body', match: { path: '/search' } });
+    scene.simulator.addFault({ fault: 'hang', match: { path: '/delivery' } });
+    scene.simulator.addFault({ fault: 'stall_body', match: { path: '/search' } });
     expectProblem(await browser.fetch(EVENT), 504, 'upstream_timeout');
     await expect(browser.fetch(SEARCH)).rejects.toThrow();
   });
 
   test('that nobody listens for is 502, and nothing is told of where', async () => {
     const gateway = await startGateway(`http://127.0.0.1:${await freePort()}`, {
-      settings: { routes: [route('/public', { credential: 'none' })] },
+      settings: { routes: [routeTo('/public', { credential: 'none' })] },
     });
     const reply: Reply = await gateway.browser().fetch('/public/x');
     expectProblem(reply, 502, 'upstream_unavailable');

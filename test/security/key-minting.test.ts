@@ -1,37 +1,10 @@
 // A page that mints keys or calls Finvera's auth calls itself: /kms is no route unless asked for, and even then nothing below auth passes.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import type { RouteSettings } from '../../src/config/settings.ts';
+import { expect, test } from '@jest/globals';
 import { expectProblem } from '../support/problem.ts';
 import { exchangeRaw, rawRequest, rawStatus } from '../support/raw-http.ts';
-import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { arrangeScene, loggedIn, routeTo } from '../support/scene.ts';
 
-let simulator: Simulator;
-
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-});
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
-
-const start = (env: Record<string, string> = {}, routes?: readonly RouteSettings[]): Promise<TestGateway> =>
-  startGateway(simulator, { env, ...(routes ? { settings: { routes } } : {}) });
-
-const route = (path: string, changes: Partial<RouteSettings> = {}): RouteSettings => ({
-  path,
-  methods: ['GET', 'HEAD', 'POST'],
-  credential: 'session',
-  apiKeyIn: 'bearer',
-  ...changes,
-});
+const scene = arrangeScene();
 
 const SPELLINGS = [
   '/kms/api/v1/auth',
@@ -85,9 +58,9 @@ const SPELLINGS = [
 ];
 
 test('forwards accounts and keys, and nothing below the auth calls in any spelling', async () => {
-  const gateway = await start({}, [route('/kms', { methods: ['GET', 'POST'] }), route('/delivery')]);
+  const gateway = await scene.start({}, [routeTo('/kms', { methods: ['GET', 'POST'] }), routeTo('/delivery')]);
   const { cookie = '' } = await loggedIn(gateway);
-  const before = simulator.requests().length;
+  const before = scene.simulator.requests().length;
   for (const method of ['GET', 'POST']) {
     for (const spelling of SPELLINGS) {
       const lines = [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin', 'Content-Length: 0'];
@@ -96,21 +69,21 @@ test('forwards accounts and keys, and nothing below the auth calls in any spelli
       expect([400, 404, 405]).toContain(rawStatus(answer));
     }
   }
-  expect(simulator.requests().slice(before)).toEqual([]);
+  expect(scene.simulator.requests().slice(before)).toEqual([]);
 
   const lines = [`Cookie: ${cookie}`, 'Sec-Fetch-Site: same-origin'];
   for (const path of ['/kms/api/v1/__echo', '/kms/api/v1/authors/__echo', '/kms/api/v2/auth']) {
     await exchangeRaw(gateway.port, rawRequest('GET', path, lines));
-    expect(simulator.requests().at(-1)?.url).toBe(path);
+    expect(scene.simulator.requests().at(-1)?.url).toBe(path);
   }
 });
 
 test('/kms is no route of the shipped settings: no script on the page makes a key', async () => {
-  const gateway = await start();
+  const gateway = await scene.start();
   const browser = await loggedIn(gateway);
-  const before = simulator.requests().length;
+  const before = scene.simulator.requests().length;
   for (const method of ['GET', 'POST', 'DELETE'])
     for (const path of ['/kms', '/kms/api/v1/keys', '/kms/api/v1/accounts'])
       expectProblem(await browser.fetch(path, { method }), 404, 'not_found');
-  expect(simulator.requests()).toHaveLength(before);
+  expect(scene.simulator.requests()).toHaveLength(before);
 });

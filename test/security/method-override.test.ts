@@ -1,60 +1,33 @@
 // Methods that a route does not take: refused as they are, and smuggled in by no header, query or body that says another.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
-import type { RouteSettings } from '../../src/config/settings.ts';
+import { expect, test } from '@jest/globals';
 import { expectProblem } from '../support/problem.ts';
 import { startRawScene } from '../support/raw-scene.ts';
-import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { arrangeScene, loggedIn, routeTo } from '../support/scene.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
 
-let simulator: Simulator;
-
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-});
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
-
-const start = (env: Record<string, string> = {}, routes?: readonly RouteSettings[]): Promise<TestGateway> =>
-  startGateway(simulator, { env, ...(routes ? { settings: { routes } } : {}) });
-
-const route = (path: string, changes: Partial<RouteSettings> = {}): RouteSettings => ({
-  path,
-  methods: ['GET', 'HEAD', 'POST'],
-  credential: 'session',
-  apiKeyIn: 'bearer',
-  ...changes,
-});
+const scene = arrangeScene();
 
 test.each(['OPTIONS', 'PROPFIND'])('%s, which no route takes, is refused with Allow', async (method) => {
-  const browser = await loggedIn(await start());
+  const browser = await loggedIn(await scene.start());
   const reply = await browser.fetch(EVENT, { method });
   expectProblem(reply, 405, 'method_not_allowed');
   expect(reply.headers.allow?.toString().split(', ').sort()).toEqual(['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT']);
-  expect(simulator.requests('data')).toEqual([]);
+  expect(scene.simulator.requests('data')).toEqual([]);
 });
 
 test('the methods a route names are all it takes', async () => {
-  const gateway = await start({}, [route('/delivery', { methods: ['GET'] })]);
+  const gateway = await scene.start({}, [routeTo('/delivery', { methods: ['GET'] })]);
   const browser = await loggedIn(gateway);
   const reply = await browser.fetch(EVENT, { method: 'POST', body: '{}' });
   expectProblem(reply, 405, 'method_not_allowed');
   expect(reply.headers.allow).toBe('GET, HEAD');
   expect((await browser.fetch(EVENT, { method: 'HEAD' })).status).toBe(200);
-  expect(simulator.requests('data')).toHaveLength(1);
+  expect(scene.simulator.requests('data')).toHaveLength(1);
 });
 
 test('no header, query or field of a body turns one method into another', async () => {
-  const scene = await startRawScene({ settings: { routes: [route('/delivery')] } });
+  const scene = await startRawScene({ settings: { routes: [routeTo('/delivery')] } });
   const { upstream, exchange, request } = scene;
   const lines = [
     'X-HTTP-Method: DELETE',

@@ -1,49 +1,15 @@
 // Sessions that are kept alive: no activity, refresh or poll makes one longer than its idle, absolute and refresh token's ends.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { describe, expect, test } from '@jest/globals';
 import { json, type Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
-import {
-  type Browser,
-  closeGateways,
-  createTestClock,
-  startGateway,
-  type TestClock,
-  type TestGateway,
-} from '../support/test-gateway.ts';
+import { arrangeScene, loggedIn } from '../support/scene.ts';
 
 const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-let redis: TestRedis;
-let simulator: Simulator;
-let clock: TestClock;
-
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  clock = createTestClock();
-  simulator = await createSimulator({ now: clock.now });
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, ...env } });
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
+const scene = arrangeScene({ redis: true, clock: true });
 
 function expectEnded(reply: Reply): void {
   expectProblem(reply, 401, 'session_expired');
@@ -52,29 +18,29 @@ function expectEnded(reply: Reply): void {
 
 describe('the refresh token’s end', () => {
   test('is the end of cookie and session', async () => {
-    simulator.configure({ refreshTokenLifeS: 7_200 });
-    const reply = await (await start()).browser().login();
+    scene.simulator.configure({ refreshTokenLifeS: 7_200 });
+    const reply = await (await scene.start()).browser().login();
     expect(json(reply).session).toMatchObject({ expires_in: 7_200, idle_expires_in: 7_200 });
     expect(reply.setCookies[0]).toMatch(/; Max-Age=7200$/);
   });
 
   test('is not outlived by a session that is used', async () => {
-    simulator.configure({ refreshTokenLifeS: 2 * 3_600, rotation: false });
-    const gateway = await start();
+    scene.simulator.configure({ refreshTokenLifeS: 2 * 3_600, rotation: false });
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
-    clock.advance(119 * MINUTE);
+    scene.clock.advance(119 * MINUTE);
     expect((await browser.fetch('/bff/session?slide=false')).status).toBe(200);
-    clock.advance(MINUTE);
+    scene.clock.advance(MINUTE);
     expectEnded(await browser.fetch('/bff/session'));
   });
 
   test('is the end in the store too: nothing of the session is kept longer', async () => {
-    simulator.configure({ refreshTokenLifeS: 2 * 3_600 });
-    await loggedIn(await start());
-    const kept = await redis.client.keys('*session*');
+    scene.simulator.configure({ refreshTokenLifeS: 2 * 3_600 });
+    await loggedIn(await scene.start());
+    const kept = await scene.redis.client.keys('*session*');
     expect(kept.length).toBeGreaterThan(0);
     for (const name of kept) {
-      const ttlMs = await redis.client.pttl(name);
+      const ttlMs = await scene.redis.client.pttl(name);
       expect([name, ttlMs > 0 && ttlMs <= 2 * HOUR + 2 * MINUTE]).toEqual([name, true]);
     }
   });
@@ -82,52 +48,52 @@ describe('the refresh token’s end', () => {
 
 describe('the end on the server', () => {
   test('the idle end is moved by use, and no further', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     for (const path of ['/bff/session', EVENT, '/bff/sessions', EVENT]) {
-      clock.advance(11 * HOUR);
+      scene.clock.advance(11 * HOUR);
       expect((await browser.fetch(path)).status).toBe(200);
     }
-    clock.advance(12 * HOUR + 2 * MINUTE);
+    scene.clock.advance(12 * HOUR + 2 * MINUTE);
     expectEnded(await browser.fetch('/bff/session'));
     expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'idle' }));
-    expect((await redis.client.keys('*session*')).filter((name) => !name.includes('user'))).toEqual([]);
+    expect((await scene.redis.client.keys('*session*')).filter((name) => !name.includes('user'))).toEqual([]);
   });
 
   test('the absolute end is moved by no use', async () => {
-    const gateway = await start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
+    const gateway = await scene.start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
     const browser = await loggedIn(gateway);
     for (const left of [5_400, 3_600, 1_800]) {
-      clock.advance(30 * MINUTE);
+      scene.clock.advance(30 * MINUTE);
       const { session } = json(await browser.fetch('/bff/session'));
       expect(session).toMatchObject({ expires_in: left, idle_expires_in: Math.min(left, 5_400) });
     }
-    clock.advance(30 * MINUTE);
+    scene.clock.advance(30 * MINUTE);
     expectEnded(await browser.fetch('/bff/session'));
     expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason: 'absolute' }));
   });
 
   test('neither is moved by a refresh, whatever life Finvera gives the new tokens, nor by what a client says', async () => {
-    const gateway = await start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
+    const gateway = await scene.start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' });
     const browser = await loggedIn(gateway);
-    simulator.configure({ refreshTokenLifeS: 10 * 24 * 3_600, accessTokenLifeS: 24 * 3_600 });
-    clock.advance(HOUR);
+    scene.simulator.configure({ refreshTokenLifeS: 10 * 24 * 3_600, accessTokenLifeS: 24 * 3_600 });
+    scene.clock.advance(HOUR);
     const refreshed = await browser.fetch('/bff/refresh', { method: 'POST', body: '{"expires_in":999999}' });
     expect([refreshed.status, json(refreshed).session.expires_in]).toEqual([200, 3_600]);
     expect(refreshed.setCookies).toEqual([]);
-    clock.advance(59 * MINUTE);
+    scene.clock.advance(59 * MINUTE);
     const headers = { Date: new Date(0).toUTCString(), 'X-Session-Activity': '99999', 'Keep-Alive': 'timeout=99999' };
     expect((await browser.fetch(EVENT, { headers })).status).toBe(200);
-    clock.advance(MINUTE);
+    scene.clock.advance(MINUTE);
     expectEnded(await browser.fetch(EVENT, { headers }));
   });
 
   test('both hold where nobody asks: what is in the store ends by itself', async () => {
-    await loggedIn(await start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' }));
-    const kept = await redis.client.keys('*session*');
+    await loggedIn(await scene.start({ SESSION_IDLE_TIMEOUT: '90m', SESSION_ABSOLUTE_TIMEOUT: '2h' }));
+    const kept = await scene.redis.client.keys('*session*');
     expect(kept.length).toBeGreaterThan(0);
     for (const name of kept) {
-      const ttlMs = await redis.client.pttl(name);
+      const ttlMs = await scene.redis.client.pttl(name);
       expect([name, ttlMs > 0 && ttlMs <= 2 * HOUR + 2 * MINUTE]).toEqual([name, true]);
     }
   });

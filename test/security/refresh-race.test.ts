@@ -1,57 +1,24 @@
 // Refreshes at the same time, and a logout between: a rotated token is spent once, and no session comes back.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { describe, expect, test } from '@jest/globals';
 import type { Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { arrangeScene, loggedIn } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
-import {
-  type Browser,
-  closeGateways,
-  createTestClock,
-  startGateway,
-  type TestClock,
-  type TestGateway,
-} from '../support/test-gateway.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
 
 const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const EXPIRED = 3_601_000;
 const KEYS = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
 
-let redis: TestRedis;
-let simulator: Simulator;
-let clock: TestClock;
+const scene = arrangeScene({ redis: true, clock: true, env: { FINVERA_AUTH_TIMEOUT: '15s' } });
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  clock = createTestClock();
-  simulator = await createSimulator({ now: clock.now });
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { clock, env: { REDIS_URL: redis.url, FINVERA_AUTH_TIMEOUT: '15s', ...env } });
-
-async function loggedIn(gateway: TestGateway): Promise<Browser> {
-  const browser = gateway.browser();
-  expect((await browser.login()).status).toBe(200);
-  return browser;
-}
-
-const exchanges = (): number => simulator.counters().refresh.received;
+const exchanges = (): number => scene.simulator.counters().refresh.received;
 /** The bearers that data calls bore, in order. */
 const bearers = () =>
-  simulator.requests('data').map(({ rawHeaders }) => rawHeaders.find((value) => value.startsWith('Bearer ')));
+  scene.simulator.requests('data').map(({ rawHeaders }) => rawHeaders.find((value) => value.startsWith('Bearer ')));
 const storedSessions = async () =>
-  (await redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
+  (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
 
 function expectSessionExpired(reply: Reply): void {
   expectProblem(reply, 401, 'session_expired');
@@ -65,24 +32,24 @@ async function expectSessionGone(gateway: TestGateway, cookie: string): Promise<
 
 describe('an expired token', () => {
   test('is renewed once for fifty requests at the same time', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     await browser.fetch(EVENT);
-    clock.advance(EXPIRED);
+    scene.clock.advance(EXPIRED);
     const replies = await Promise.all(Array.from({ length: 50 }, () => browser.fetch(EVENT)));
     expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
     expect(exchanges()).toBe(1);
     const [before, ...after] = bearers();
     expect(new Set(after).size).toBe(1);
     expect(after[0]).not.toBe(before);
-    await expectNothingTold(gateway, simulator);
+    await expectNothingTold(gateway, scene.simulator);
   });
 
   test('is renewed once for fifty requests on three instances', async () => {
     const env = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
-    const gateways = [await start(env), await start(env), await start(env)];
+    const gateways = [await scene.start(env), await scene.start(env), await scene.start(env)];
     const { cookie = '' } = await loggedIn(gateways[0] as TestGateway);
-    clock.advance(EXPIRED);
+    scene.clock.advance(EXPIRED);
     const replies = await Promise.all(
       Array.from({ length: 50 }, (_, i) => gateways[i % 3]?.browser().fetch(EVENT, { headers: { Cookie: cookie } })),
     );
@@ -93,12 +60,12 @@ describe('an expired token', () => {
 
 describe('a refresh', () => {
   test('loses to a logout while the exchange is under way', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = await loggedIn(gateway);
     const { cookie = '' } = browser;
-    const hold = simulator.addFault({ fault: 'hold', computed: true, match: { call: 'refresh' } });
+    const hold = scene.simulator.addFault({ fault: 'hold', computed: true, match: { call: 'refresh' } });
     const refreshing = gateway.browser().fetch('/bff/refresh', { method: 'POST', headers: { Cookie: cookie } });
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
     expect((await browser.fetch('/bff/logout', { method: 'POST' })).status).toBe(204);
     hold.remove();
     expectSessionExpired(await refreshing);
@@ -109,13 +76,13 @@ describe('a refresh', () => {
     ['of all of the user’s sessions', 'DELETE', '/bff/sessions'],
     ['by a login in the same browser', 'POST', '/bff/login'],
   ])('on one instance loses to the end %s on another', async (_what, method, path) => {
-    const [one, two] = [await start(KEYS), await start(KEYS)];
+    const [one, two] = [await scene.start(KEYS), await scene.start(KEYS)];
     const browser = await loggedIn(one);
     const { cookie = '' } = browser;
-    clock.advance(EXPIRED);
-    const hold = simulator.addFault({ fault: 'hold', computed: true, match: { call: 'refresh' } });
+    scene.clock.advance(EXPIRED);
+    const hold = scene.simulator.addFault({ fault: 'hold', computed: true, match: { call: 'refresh' } });
     const waiting = two.browser().fetch(EVENT, { headers: { Cookie: cookie } });
-    await simulator.waitForRequests('refresh', 1);
+    await scene.simulator.waitForRequests('refresh', 1);
     const ended =
       path === '/bff/login'
         ? await Object.assign(one.browser(), { cookie }).login()
@@ -123,7 +90,7 @@ describe('a refresh', () => {
     expect([200, 204]).toContain(ended.status);
     hold.remove();
     expectSessionExpired(await waiting);
-    expect(simulator.counters().data.received).toBe(0);
+    expect(scene.simulator.counters().data.received).toBe(0);
     for (const gateway of [one, two])
       expectSessionExpired(await gateway.browser().fetch(EVENT, { headers: { Cookie: cookie } }));
   });

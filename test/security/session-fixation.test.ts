@@ -1,34 +1,17 @@
 // Session fixation: an id that somebody planted or kept is never a session after a login, by whatever way it was offered.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { describe, expect, test } from '@jest/globals';
 import { type CallOptions, cookieIn, json, type Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
-import { type Browser, closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
+import { arrangeScene } from '../support/scene.ts';
+import type { Browser, TestGateway } from '../support/test-gateway.ts';
 
 const COOKIE = '__Host-finvera_session';
 const CREDENTIALS = { email: 'demo@finvera.test', password: 'demo-password' };
 const OTHERS_ID = 'A'.repeat(43);
 
-let redis: TestRedis;
-let simulator: Simulator;
+const scene = arrangeScene({ redis: true });
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (): Promise<TestGateway> => startGateway(simulator, { env: { REDIS_URL: redis.url } });
-
-const storedKeys = async () => (await redis.client.keys('*')).filter((key) => !key.includes('throttle'));
+const storedKeys = async () => (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle'));
 
 function logIn(browser: Browser, headers: Record<string, string> = {}, path = '/bff/login', more = {}): Promise<Reply> {
   return browser.fetch(path, {
@@ -45,7 +28,7 @@ async function expectNobodys(gateway: TestGateway, id: string): Promise<void> {
 
 describe('an id from before the login', () => {
   test('ends the earlier session of this browser and always makes a new id', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = gateway.browser();
     await browser.login();
     const first = browser.cookie;
@@ -60,7 +43,7 @@ describe('an id from before the login', () => {
   });
 
   test.each([OTHERS_ID, 'not-an-id', ''])('never adopts the id %j that the browser offers', async (offered) => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const reply = await logIn(gateway.browser(), { Cookie: `${COOKIE}=${offered}` });
     expect(reply.status).toBe(200);
     expect(reply.setCookies).toEqual([expect.stringMatching(/^__Host-finvera_session=[\w-]{43}; .*Max-Age=2\d+$/)]);
@@ -70,7 +53,7 @@ describe('an id from before the login', () => {
   });
 
   test('is adopted by no other way: no header, query, member of the body or cookie of another name', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const value = `finvera_session=${OTHERS_ID}`;
     const headers = {
       Authorization: `Bearer ${OTHERS_ID}`,
@@ -93,8 +76,13 @@ describe('an id from before the login', () => {
 
   test('is not set by Finvera either, in its answer to the login', async () => {
     const planted = `${COOKIE}=${OTHERS_ID}; Path=/; Secure; HttpOnly`;
-    simulator.addFault({ fault: 'headers', headers: { 'Set-Cookie': planted }, times: 1, match: { call: 'validate' } });
-    const gateway = await start();
+    scene.simulator.addFault({
+      fault: 'headers',
+      headers: { 'Set-Cookie': planted },
+      times: 1,
+      match: { call: 'validate' },
+    });
+    const gateway = await scene.start();
     const reply = await logIn(gateway.browser());
     expect([reply.status, reply.setCookies.length]).toEqual([200, 1]);
     expect(reply.setCookies[0]).not.toContain(OTHERS_ID);
@@ -102,7 +90,7 @@ describe('an id from before the login', () => {
   });
 
   test('that an attacker is logged in with does not become the session of who logs in behind it', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const attacker = gateway.browser();
     expect((await logIn(attacker)).status).toBe(200);
     const planted = attacker.cookie ?? '';
@@ -115,7 +103,7 @@ describe('an id from before the login', () => {
   });
 
   test('is replaced in each of two logins at once, and ends', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = gateway.browser();
     await logIn(browser);
     const before = browser.cookie ?? '';

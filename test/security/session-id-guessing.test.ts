@@ -1,11 +1,9 @@
 // Guessing session ids: what is no id costs the store nothing, what is one cannot be foreseen.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { describe, expect, test } from '@jest/globals';
 import { cookieIn } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { arrangeScene } from '../support/scene.ts';
 import { lookUps } from '../support/store-look-ups.ts';
-import { closeGateways, startGateway, type TestGateway } from '../support/test-gateway.ts';
 
 const COOKIE = '__Host-finvera_session';
 const CLEARED = `${COOKIE}=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0`;
@@ -13,24 +11,7 @@ const UNKNOWN_ID = `${'B'.repeat(42)}A`;
 const GOOD = 'C'.repeat(42);
 const EVENT = '/delivery/api/v1/events/evt-0001';
 
-let redis: TestRedis;
-let simulator: Simulator;
-
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await closeGateways();
-  await simulator.close();
-  await redis.client.flushall();
-});
-afterAll(() => redis.close());
-
-const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
-  startGateway(simulator, { env: { REDIS_URL: redis.url, ...env } });
+const scene = arrangeScene({ redis: true });
 
 describe('a guess', () => {
   test.each([
@@ -46,33 +27,33 @@ describe('a guess', () => {
     ['a JSON cookie', `j:{"a":1}${'A'.repeat(34)}`],
     ['very much', 'A'.repeat(4_000)],
   ])('answers 401 session_required to %s, clears it and looks nothing up', async (_what, value) => {
-    const gateway = await start();
-    await redis.client.config('RESETSTAT');
+    const gateway = await scene.start();
+    await scene.redis.client.config('RESETSTAT');
     for (const path of ['/bff/session', EVENT, '/bff/sessions']) {
       const reply = await gateway.browser().fetch(path, { headers: { Cookie: `${COOKIE}=${value}` } });
       expectProblem(reply, 401, 'session_required');
       expect(reply.setCookies).toEqual([CLEARED]);
     }
-    expect(await lookUps(redis)).toBe(0);
-    expect(simulator.requests()).toEqual([]);
+    expect(await lookUps(scene.redis)).toBe(0);
+    expect(scene.simulator.requests()).toEqual([]);
   });
 
   test('looks a well-formed one up, which shows that look-ups are counted', async () => {
-    const gateway = await start();
-    await redis.client.config('RESETSTAT');
+    const gateway = await scene.start();
+    await scene.redis.client.config('RESETSTAT');
     const reply = await gateway.browser().fetch(EVENT, { headers: { Cookie: `${COOKIE}=${UNKNOWN_ID}` } });
     expectProblem(reply, 401, 'session_expired');
     expect(reply.setCookies).toEqual([CLEARED]);
-    expect(await lookUps(redis)).toBeGreaterThan(0);
-    expect(simulator.requests()).toEqual([]);
+    expect(await lookUps(scene.redis)).toBeGreaterThan(0);
+    expect(scene.simulator.requests()).toEqual([]);
   });
 
   test('of an id that is listed, of its hash or of a user’s id opens nothing', async () => {
-    const gateway = await start();
+    const gateway = await scene.start();
     const browser = gateway.browser();
     await browser.login();
     const { sessions } = JSON.parse((await browser.fetch('/bff/sessions')).text);
-    const stored = (await redis.client.keys('*session*')).flatMap((key) => /\{([\w-]+)\}/.exec(key)?.[1] ?? []);
+    const stored = (await scene.redis.client.keys('*session*')).flatMap((key) => /\{([\w-]+)\}/.exec(key)?.[1] ?? []);
     expect(stored.length).toBeGreaterThan(0);
     const userId = JSON.parse((await browser.fetch('/bff/session')).text).user.user_id;
     for (const guess of [sessions[0].id, userId, ...stored]) {
@@ -82,8 +63,12 @@ describe('a guess', () => {
   });
 });
 
-test('ids of logins are 256 bits without a pattern: none is repeated, none has a counter or clock, every bit is even', async () => {
-  const gateway = await start({ LOGIN_LIMIT_ACCOUNT: 'off', LOGIN_LIMIT_ADDRESS: 'off', SESSION_MAX_PER_USER: '1000' });
+test('ids of logins are 256 bits without a pattern: none is repeated, none has a counter or scene.clock, every bit is even', async () => {
+  const gateway = await scene.start({
+    LOGIN_LIMIT_ACCOUNT: 'off',
+    LOGIN_LIMIT_ADDRESS: 'off',
+    SESSION_MAX_PER_USER: '1000',
+  });
   const ids: Buffer[] = [];
   for (let i = 0; i < 8; i += 1) {
     const replies = await Promise.all(Array.from({ length: 25 }, () => gateway.browser().login()));
