@@ -2,6 +2,7 @@
  * What of a request's headers reaches Finvera and what of an answer's reaches the browser: lists of named rules,
  * **strip first, then add**, so that a client cannot strip what is added (`Connection: authorization`). Pure.
  */
+import { isClaimOfClient, twinOf } from '../kernel/client-claims.ts';
 import { VIA } from '../kernel/via.ts';
 
 /** Names and values in turn, as Node's `rawHeaders` and as undici takes them. */
@@ -45,64 +46,25 @@ const HOP_BY_HOP = new Set([
   'http2-settings',
 ]);
 
-/** Who the caller is and where it comes from is ours to say (ASVS 4.1.3). */
-const CLIENT_CLAIMS = new Set([
+/** What besides the client's claims is ours to say to Finvera. */
+const OURS = new Set([
   'cookie',
-  'cookie2',
-  'authorization',
-  'x-csrf',
   'x-session-activity',
-  'forwarded',
   'via',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-  'fly-client-ip',
-  'do-connecting-ip',
-  'cf-connecting-ipv6',
-  'x-azure-clientip',
-  'x-azure-socketip',
-  'x-appengine-user-ip',
-  'x-originating-ip',
-  'remote-addr',
-  'remote-user',
-  // CGI programs would take it for HTTP_PROXY, and send through it what they ask others for.
-  'proxy',
-  'x-original-url',
-  'x-rewrite-url',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
   'x-request-id',
   'traceparent',
   'tracestate',
-  'client-cert',
-  'client-cert-chain',
-  'x-userinfo',
-  'expect',
   'host',
 ]);
-const CLIENT_CLAIM_PREFIXES = [
-  'x-forwarded-',
-  'x-user-',
-  'x-auth-request-',
-  'x-remote-',
-  'x-original-',
-  'x-envoy-',
-  'sec-websocket-',
-];
-
-/** CGI and WSGI servers read `X_User_Id` as `X-User-Id`: names with an underscore are weighed as their twin. */
-const twinOf = (name: string): string => (name.includes('_') ? name.replaceAll('_', '-') : name);
 
 const isHopByHop: Predicate = (name) => HOP_BY_HOP.has(twinOf(name)) || name === 'content_length';
 
 export const isClientClaim: Predicate = (name) => {
   const twin = twinOf(name);
-  return CLIENT_CLAIMS.has(twin) || CLIENT_CLAIM_PREFIXES.some((prefix) => twin.startsWith(prefix));
+  return isClaimOfClient(twin) || OURS.has(twin) || twin.startsWith('sec-websocket-');
 };
 
 /** Content-Length stays even where Connection names it: to drop it while the body is piped would desynchronise (DS-4). */

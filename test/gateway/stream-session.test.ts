@@ -3,8 +3,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { openStream } from '../support/stream-client.ts';
-import { closeStreamScenes, type StreamSceneOptions, startStreamScene } from '../support/stream-scene.ts';
-import { createTestClock, startGateway } from '../support/test-gateway.ts';
+import {
+  closeStreamScenes,
+  onRedis,
+  type StreamSceneOptions,
+  startStreamPair,
+  startStreamScene,
+} from '../support/stream-scene.ts';
+import { createTestClock } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 let simulator: Simulator;
@@ -23,19 +29,8 @@ afterEach(async () => {
   await simulator.close();
 });
 
-const KEYS = `k1:${Buffer.alloc(32, 1).toString('base64url')}`;
 const startScene = (options: StreamSceneOptions = {}) => startStreamScene(simulator, options);
-const onRedis = (env: Record<string, string> = {}) => ({ env: { REDIS_URL: redis.url, SESSION_KEYS: KEYS, ...env } });
-
-/** Two instances on one Redis, with the session of one known to both. */
-async function startPair(options: StreamSceneOptions = {}) {
-  const a = await startScene({ gateway: onRedis() });
-  const b = await startGateway(simulator, {
-    ...onRedis(),
-    settings: { finveraStreamUrl: a.upstream.url, ...options.gateway?.settings },
-  });
-  return { ...a, target: { ...a.target, url: b.url }, other: b };
-}
+const startPair = () => startStreamPair(simulator, redis);
 
 describe('a session that goes on', () => {
   test('by a refresh keeps its streams open, here and on other instances', async () => {
@@ -89,7 +84,7 @@ describe('what is not heard', () => {
 
   test('a session that cannot be verified for 30 s closes its streams with 1011; before that they stay', async () => {
     const clock = createTestClock();
-    const { target, upstream, gateway } = await startScene({ gateway: { ...onRedis(), clock } });
+    const { target, upstream, gateway } = await startScene({ gateway: { ...onRedis(redis), clock } });
     const client = await openStream(target);
     const { socket } = await upstream.next();
     await until('hearing', () => gateway.logText().includes('session events are heard'));
@@ -110,7 +105,7 @@ describe('what is not heard', () => {
 
   test('a short gap, with the session still there, closes nothing', async () => {
     const clock = createTestClock();
-    const { target, gateway, upstream } = await startScene({ gateway: { ...onRedis(), clock } });
+    const { target, gateway, upstream } = await startScene({ gateway: { ...onRedis(redis), clock } });
     const client = await openStream(target);
     await upstream.next();
     await until('hearing', () => gateway.logText().includes('session events are heard'));

@@ -6,8 +6,14 @@ import { operate } from '../support/operator.ts';
 import { expectProblem } from '../support/problem.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { openStream, refusedStream } from '../support/stream-client.ts';
-import { closeStreamScenes, type StreamSceneOptions, startStreamScene } from '../support/stream-scene.ts';
-import { type Browser, createBrowser, createTestClock, startGateway } from '../support/test-gateway.ts';
+import {
+  closeStreamScenes,
+  onRedis,
+  type StreamSceneOptions,
+  startStreamPair,
+  startStreamScene,
+} from '../support/stream-scene.ts';
+import { type Browser, createBrowser, createTestClock } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
 const EVENT = '/delivery/api/v1/events/evt-0001';
@@ -30,19 +36,8 @@ afterEach(async () => {
   await simulator.close();
 });
 
-const KEYS = `k1:${Buffer.alloc(32, 1).toString('base64url')}`;
 const startScene = (options: StreamSceneOptions = {}) => startStreamScene(simulator, options);
-const onRedis = (env: Record<string, string> = {}) => ({ env: { REDIS_URL: redis.url, SESSION_KEYS: KEYS, ...env } });
-
-/** Two instances on one Redis, with the session of one known to both. */
-async function startPair(options: StreamSceneOptions = {}) {
-  const a = await startScene({ gateway: onRedis() });
-  const b = await startGateway(simulator, {
-    ...onRedis(),
-    settings: { finveraStreamUrl: a.upstream.url, ...options.gateway?.settings },
-  });
-  return { ...a, target: { ...a.target, url: b.url }, other: b };
-}
+const startPair = () => startStreamPair(simulator, redis);
 
 /** What a thief with a copy of the cookie holds open at the other instance. */
 async function thiefAt(url: string, cookie: string) {
@@ -68,7 +63,7 @@ async function thiefAt(url: string, cookie: string) {
 }
 
 const userIdOf = async (browser: Browser) => JSON.parse((await browser.fetch('/bff/session')).text).user.user_id;
-const operator = (command: string) => operate(command, { REDIS_URL: redis.url, SESSION_KEYS: KEYS });
+const operator = (command: string) => operate(command, onRedis(redis).env);
 
 describe('a stolen cookie is worth nothing, and all that is open by it ends, within a second at every instance', () => {
   const ENDS: readonly (readonly [string, (browser: Browser) => Promise<unknown>])[] = [
@@ -162,7 +157,7 @@ describe('the end of a session', () => {
 
   test('by a rejected refresh, by its key deleted from Redis, by an emptied Redis', async () => {
     const clock = createTestClock();
-    const { browser, target } = await startScene({ gateway: { ...onRedis(), clock } });
+    const { browser, target } = await startScene({ gateway: { ...onRedis(redis), clock } });
     const one = await openStream(target);
     clock.advance(3_601_000);
     simulator.revoke('refresh');

@@ -1,6 +1,7 @@
 // A logged-in page, a gateway, and an upstream for its streams.
 import type { Simulator } from '../../simulator/simulator.ts';
 import type { StreamSettings } from '../../src/config/settings.ts';
+import type { TestRedis } from './redis-server.ts';
 import {
   closeStreamClients,
   type StreamTarget,
@@ -45,6 +46,20 @@ export async function startStreamScene(
   const { status } = await browser.login();
   if (status !== 200) throw new Error(`the login answers ${status}`);
   return { upstream, gateway, browser, target: { url: gateway.url, cookie: browser.cookie } };
+}
+
+const KEYS = `k1:${Buffer.alloc(32, 1).toString('base64url')}`;
+
+/** What makes gateways share their sessions. */
+export const onRedis = ({ url }: Pick<TestRedis, 'url'>, env: Record<string, string> = {}) => ({
+  env: { REDIS_URL: url, SESSION_KEYS: KEYS, ...env },
+});
+
+/** Two instances on one Redis, with the session of one known to both; the target is at the other. */
+export async function startStreamPair(simulator: Simulator, redis: Pick<TestRedis, 'url'>) {
+  const a = await startStreamScene(simulator, { gateway: onRedis(redis) });
+  const b = await startGateway(simulator, { ...onRedis(redis), settings: { finveraStreamUrl: a.upstream.url } });
+  return { ...a, target: { ...a.target, url: b.url }, other: b };
 }
 
 /** For `afterEach`. */
