@@ -63,7 +63,7 @@ describe('a guess', () => {
   });
 });
 
-test('ids of logins are 256 bits without a pattern: none is repeated, none has a counter or scene.clock, every bit is even', async () => {
+test('ids of logins are 256 bits without a pattern: none is repeated, none has a counter or clock, every bit is even', async () => {
   const gateway = await scene.start({
     LOGIN_LIMIT_ACCOUNT: 'off',
     LOGIN_LIMIT_ADDRESS: 'off',
