@@ -9,14 +9,13 @@ import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
 import {
+  createVisits,
   type DashboardScene,
   logIn,
   seeDashboard,
   startDashboardScene,
   tryLogin,
-  type Visitor,
   type VisitorOptions,
-  visit,
 } from '../support/dashboard-scene.ts';
 import { until } from '../support/until.ts';
 
@@ -36,7 +35,7 @@ let browser: Browser;
 let scene: DashboardScene;
 /** Its sessions are always about to expire. */
 let expiring: DashboardScene;
-const visitors: Visitor[] = [];
+const visits = createVisits(() => browser);
 
 beforeAll(async () => {
   mkdirSync(PICTURES, { recursive: true });
@@ -45,7 +44,7 @@ beforeAll(async () => {
   expiring = await startDashboardScene({ env: { SESSION_IDLE_TIMEOUT: '110s' } });
 });
 afterEach(async () => {
-  await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
+  await visits.end();
 });
 afterAll(async () => {
   await browser?.close();
@@ -53,11 +52,7 @@ afterAll(async () => {
   await expiring?.close();
 });
 
-async function arrive(url = scene.url, options: VisitorOptions = {}): Promise<Page> {
-  const visitor = await visit(browser, url, options);
-  visitors.push(visitor);
-  return visitor.page;
-}
+const arrive = async (url = scene.url, options: VisitorOptions = {}) => (await visits.arrive(url, options)).page;
 
 /** Resolves when everything that loads has loaded. */
 async function settle(page: Page): Promise<void> {

@@ -2,21 +2,28 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
-import { type DashboardScene, logIn, startDashboardScene, type Visitor, visit } from '../support/dashboard-scene.ts';
+import { layCable } from '../support/cable.ts';
+import {
+  createVisits,
+  type DashboardScene,
+  logIn,
+  startDashboardScene,
+  type Visitor,
+} from '../support/dashboard-scene.ts';
 import { until } from '../support/until.ts';
 
 jest.setTimeout(120_000);
 
 let browser: Browser;
 let scene: DashboardScene;
-const visitors: Visitor[] = [];
+const visits = createVisits(() => browser);
 
 beforeAll(async () => {
   browser = await launchBrowser();
   scene = await startDashboardScene();
 });
 afterEach(async () => {
-  await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
+  await visits.end();
   scene.simulator.reset();
 });
 afterAll(async () => {
@@ -24,9 +31,8 @@ afterAll(async () => {
   await scene?.close();
 });
 
-async function enter(email?: string): Promise<Visitor> {
-  const visitor = await visit(browser, scene.url);
-  visitors.push(visitor);
+async function enter(email?: string, url = scene.url): Promise<Visitor> {
+  const visitor = await visits.arrive(url);
   await logIn(visitor.page, email);
   return visitor;
 }
@@ -142,19 +148,27 @@ describe('live quotes', () => {
     expect(subscribed().sort()).toEqual(['AAPL', 'AMZN', 'MSFT', 'NVDA', 'TSLA']);
   });
 
-  test('come back after the browser was offline', async () => {
-    const { context, page } = await enter();
-    await lineMoves(page);
-    await context.setOffline(true);
-    await page.getByText('You are offline.').waitFor();
-    await news(page).getByRole('button', { name: 'Reload the news' }).click();
-    await news(page).getByText('network_error').waitFor();
-    await context.setOffline(false);
-    await page.getByText('You are offline.').waitFor({ state: 'detached' });
-    await streamState(page, 'Live');
-    await lineMoves(page);
-    await news(page).getByRole('button', { name: 'Try again' }).click();
-    await news(page).getByRole('alert').waitFor({ state: 'detached' });
-    expect(await page.getByLabel('Password').count()).toBe(0);
+  test('come back after the browser was offline and its cable cut', async () => {
+    const cable = await layCable(scene.gateway.port);
+    try {
+      const { context, page } = await enter(undefined, `http://localhost:${cable.port}`);
+      await lineMoves(page);
+      cable.cut();
+      await context.setOffline(true);
+      await page.getByText('You are offline.').waitFor();
+      await streamState(page, 'Reconnecting…');
+      await news(page).getByRole('button', { name: 'Reload the news' }).click();
+      await news(page).getByText('network_error').waitFor();
+      cable.mend();
+      await context.setOffline(false);
+      await page.getByText('You are offline.').waitFor({ state: 'detached' });
+      await streamState(page, 'Live');
+      await lineMoves(page);
+      await news(page).getByRole('button', { name: 'Try again' }).click();
+      await news(page).getByRole('alert').waitFor({ state: 'detached' });
+      expect(await page.getByLabel('Password').count()).toBe(0);
+    } finally {
+      await cable.close();
+    }
   });
 });

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
-import { logIn, seeLoginForm, type Visitor, visit } from '../support/dashboard-scene.ts';
+import { createVisits, logIn, seeLoginForm } from '../support/dashboard-scene.ts';
 import { type DemoProcess, startDemo } from '../support/demo-process.ts';
 import { call } from '../support/http-client.ts';
 import { until } from '../support/until.ts';
@@ -11,14 +11,14 @@ jest.setTimeout(120_000);
 
 let demo: DemoProcess;
 let browser: Browser;
-const visitors: Visitor[] = [];
+const visits = createVisits(() => browser);
 
 beforeAll(async () => {
   demo = await startDemo({}, ['--dashboard']);
   browser = await launchBrowser();
 });
 afterEach(async () => {
-  await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
+  await visits.end();
   await call(`${demo.simulatorUrl}/__sim/reset`, { method: 'POST' });
 });
 afterAll(async () => {
@@ -27,11 +27,10 @@ afterAll(async () => {
 });
 
 async function enter(email: string): Promise<Page> {
-  const visitor = await visit(browser, demo.url);
-  visitors.push(visitor);
-  await logIn(visitor.page, email);
-  await panel(visitor.page).waitFor();
-  return visitor.page;
+  const { page } = await visits.arrive(demo.url);
+  await logIn(page, email);
+  await panel(page).waitFor();
+  return page;
 }
 
 const panel = (page: Page) => page.getByRole('region', { name: 'Trouble on demand' });

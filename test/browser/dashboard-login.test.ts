@@ -3,14 +3,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
 import {
+  createVisits,
   type DashboardScene,
-  type DashboardSceneOptions,
   logIn,
   seeDashboard,
   startDashboardScene,
   tryLogin,
-  type Visitor,
-  visit,
 } from '../support/dashboard-scene.ts';
 import { until } from '../support/until.ts';
 
@@ -19,8 +17,9 @@ jest.setTimeout(120_000);
 
 let browser: Browser;
 let scene: DashboardScene;
-const visitors: Visitor[] = [];
-const scenes: DashboardScene[] = [];
+const visits = createVisits(() => browser);
+const { another } = visits;
+const arrive = async (url = scene.url) => (await visits.arrive(url)).page;
 
 beforeAll(async () => {
   // A name that is not this machine's, as a browser sees it: there a Secure cookie needs https.
@@ -28,8 +27,7 @@ beforeAll(async () => {
   scene = await startDashboardScene();
 });
 afterEach(async () => {
-  await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
-  await Promise.all(scenes.splice(0).map((one) => one.close()));
+  await visits.end();
   scene.simulator.reset();
 });
 afterAll(async () => {
@@ -37,27 +35,15 @@ afterAll(async () => {
   await scene?.close();
 });
 
-async function arrive(url = scene.url): Promise<Page> {
-  const visitor = await visit(browser, url);
-  visitors.push(visitor);
-  return visitor.page;
-}
-
-async function another(options: DashboardSceneOptions): Promise<DashboardScene> {
-  const started = await startDashboardScene(options);
-  scenes.push(started);
-  return started;
-}
-
 const alert = (page: Page) => page.getByRole('alert').innerText();
 
 describe('the login form', () => {
   test('leads to the dashboard', async () => {
-    const page = await arrive();
+    const { page, problems } = await visits.arrive(scene.url);
     await logIn(page);
     expect(await page.locator('.who').innerText()).toMatch(/demo\s+enterprise/);
     expect(await page.title()).toBe('Finvera dashboard');
-    expect(visitors[0]?.problems).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
   test('says that a password is wrong, keeps the email, and lets the visitor type at once', async () => {

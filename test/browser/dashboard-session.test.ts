@@ -3,15 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import type { Browser, Page, Response } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
 import {
+  createVisits,
   type DashboardScene,
-  type DashboardSceneOptions,
   logIn,
   openTab,
   seeDashboard,
   seeLoginForm,
   startDashboardScene,
-  type Visitor,
-  visit,
 } from '../support/dashboard-scene.ts';
 import { startForeignSite } from '../support/foreign-page.ts';
 import { until } from '../support/until.ts';
@@ -20,34 +18,22 @@ jest.setTimeout(120_000);
 
 let browser: Browser;
 let scene: DashboardScene;
-const visitors: Visitor[] = [];
-const scenes: DashboardScene[] = [];
+const visits = createVisits(() => browser);
+const { another } = visits;
+const arrive = (url = scene.url) => visits.arrive(url);
 
 beforeAll(async () => {
   browser = await launchBrowser();
   scene = await startDashboardScene();
 });
 afterEach(async () => {
-  await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
-  await Promise.all(scenes.splice(0).map((one) => one.close()));
+  await visits.end();
   scene.simulator.reset();
 });
 afterAll(async () => {
   await browser?.close();
   await scene?.close();
 });
-
-async function arrive(url = scene.url): Promise<Visitor> {
-  const visitor = await visit(browser, url);
-  visitors.push(visitor);
-  return visitor;
-}
-
-async function another(options: DashboardSceneOptions): Promise<DashboardScene> {
-  const started = await startDashboardScene(options);
-  scenes.push(started);
-  return started;
-}
 
 const press = (page: Page, name: string | RegExp) => page.getByRole('button', { name, exact: true }).click();
 const notice = (page: Page, text: string | RegExp) => page.getByRole('status').filter({ hasText: text }).waitFor();
@@ -126,7 +112,7 @@ describe('a session', () => {
   });
 
   test('expires in front of whoever does nothing, and says why', async () => {
-    const { url } = await another({ env: { SESSION_IDLE_TIMEOUT: '5s' } });
+    const { url } = await another({ env: { SESSION_IDLE_TIMEOUT: '4s' } });
     const { page } = await arrive(url);
     await logIn(page);
     await dialog(page).waitFor();
@@ -141,9 +127,9 @@ describe('a session', () => {
     await dialog(page).waitFor();
     // It looks every three seconds: were that activity, more than 55 would always be left.
     const left = async () => Number.parseInt(await page.locator('.countdown').innerText(), 10);
-    await until('time goes on', async () => (await left()) < 52, 20_000);
+    await until('time goes on', async () => (await left()) < 54, 20_000);
     const looks = gateway.logLines().filter(({ event, path }) => event === 'request' && path === '/bff/session');
-    expect(looks.length).toBeGreaterThan(2);
+    expect(looks.length).toBeGreaterThan(1);
   });
 });
 
@@ -173,7 +159,7 @@ describe('a renewal of the token', () => {
   });
 
   test('that cannot be had keeps the session, and the page works again afterwards', async () => {
-    const { url, simulator } = await another({ simulator: { accessTokenLifeS: 3 } });
+    const { url, simulator } = await another({ simulator: { accessTokenLifeS: 2 } });
     const { page } = await arrive(url);
     await logIn(page);
     const fault = simulator.addFault({ fault: 'reset_before', match: { call: 'refresh' } });

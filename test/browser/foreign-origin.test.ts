@@ -24,6 +24,7 @@ let frontend: string;
 let simulator: Simulator;
 
 beforeAll(async () => {
+  simulator = await createSimulator();
   folder = mkdtempSync(join(tmpdir(), 'finvera-foreign-'));
   frontend = join(folder, 'frontend');
   mkdirSync(frontend);
@@ -31,20 +32,18 @@ beforeAll(async () => {
   foreign = await startForeignSite();
   visitor = await launchProfile(join(folder, 'profile'));
 });
-beforeEach(async () => {
-  simulator = await createSimulator();
-});
-afterEach(async () => {
-  await Promise.all(visitor.pages().map((page) => page.close()));
-  await visitor.clearCookies();
-  await closeGateways();
-  await simulator.close();
-});
 afterAll(async () => {
   await visitor?.close();
   await foreign?.close();
+  await simulator?.close();
   rmSync(folder, { recursive: true });
 });
+
+async function leaveScene(): Promise<void> {
+  await Promise.all(visitor.pages().map((page) => page.close()));
+  await visitor.clearCookies();
+  await closeGateways();
+}
 
 interface Scene {
   readonly gateway: TestGateway;
@@ -55,8 +54,9 @@ interface Scene {
   sessionStatus(): Promise<number>;
   /** Opens a page of the foreign site under this host. */
   visit(host: string): Promise<Page>;
-  /** `method path status` of what the foreign pages sent. */
+  /** `method path status` of what the foreign pages sent since `look`. */
   arrived(): string[];
+  look(): void;
 }
 
 const foreignOrigin = (host: string) => `http://${host}:${foreign.port}`;
@@ -78,12 +78,19 @@ async function setScene(env: Record<string, string>): Promise<Scene> {
   }).then((response) => response.status)`);
   expect(login).toBe(200);
   await until('the login’s line', () => requestLines(gateway).some(({ path }) => path === '/bff/login'));
-  const before = requestLines(gateway).length;
+  let before = requestLines(gateway).length;
+  let questions = 0;
   return {
     gateway,
     origin,
     own,
-    sessionStatus: () => own.evaluate(`fetch('/bff/session').then((response) => response.status)`),
+    async sessionStatus() {
+      const status = await own.evaluate<number>(`fetch('/bff/session').then((response) => response.status)`);
+      questions += 1;
+      // Its line is none of what comes after.
+      await until('its line', () => ownQuestions(gateway) >= questions, 10_000);
+      return status;
+    },
     async visit(host) {
       const page = await visitor.newPage();
       await page.goto(`${foreignOrigin(host)}/`);
@@ -93,10 +100,15 @@ async function setScene(env: Record<string, string>): Promise<Scene> {
       requestLines(gateway)
         .slice(before)
         .map(({ method, path, status }) => `${method} ${path} ${status}`),
+    look() {
+      before = requestLines(gateway).length;
+    },
   };
 }
 
 const requestLines = (gateway: TestGateway) => gateway.logLines().filter(({ event }) => event === 'request');
+const ownQuestions = (gateway: TestGateway) =>
+  requestLines(gateway).filter(({ path, status }) => path === '/bff/session' && status !== 403).length;
 const targets = (origin: string, paths: readonly string[]) => JSON.stringify(paths.map((path) => origin + path));
 
 /** Everything that is nothing to the page. */
@@ -119,12 +131,18 @@ describe.each([
   let asked: number;
   let paths: (names: readonly string[]) => string;
 
-  beforeEach(async () => {
+  // One session for all: that it outlives each of them is what they show.
+  beforeAll(async () => {
     scene = await setScene({ COOKIE_SAMESITE: sameSite });
-    page = await scene.visit(host);
-    asked = simulator.requests().length;
     paths = (names) => targets(scene.origin, names);
   });
+  beforeEach(async () => {
+    page = await scene.visit(host);
+    scene.look();
+    asked = simulator.requests().length;
+  });
+  afterEach(() => Promise.all(visitor.pages().map((each) => (each === scene.own ? undefined : each.close()))));
+  afterAll(leaveScene);
 
   /** Whatever reached the gateway was refused as foreign; Finvera heard nothing; the session lives. */
   async function expectRefused(atLeast: number): Promise<void> {
@@ -191,6 +209,8 @@ describe.each([
 });
 
 describe.each(['127.0.0.1', 'localhost'])('an origin that is allowed, on %s', (host) => {
+  afterEach(leaveScene);
+
   test('reads, changes and streams with the session of the visitor', async () => {
     const scene = await setScene({ COOKIE_SAMESITE: 'None', ALLOWED_ORIGINS: foreignOrigin(host) });
     const page = await scene.visit(host);

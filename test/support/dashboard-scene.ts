@@ -51,12 +51,40 @@ export interface VisitorOptions {
 }
 
 /** A visitor whose profile nobody else shares, at the login form. */
-export async function visit(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
+async function visit(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
   const { width = 1280, height = 900 } = options;
   const context = await browser.newContext({ viewport: { width, height } });
   const { page, problems } = await openTab(context, url);
   await page.getByLabel('Password').waitFor();
   return { context, page, problems };
+}
+
+/** A test file's visitors, and the scenes that single tests have of their own: `end` sends all of them home. */
+export interface Visits {
+  arrive(url: string, options?: VisitorOptions): Promise<Visitor>;
+  another(options: DashboardSceneOptions): Promise<DashboardScene>;
+  end(): Promise<void>;
+}
+
+export function createVisits(browser: () => Browser): Visits {
+  const visitors: Visitor[] = [];
+  const scenes: DashboardScene[] = [];
+  return {
+    async arrive(url, options) {
+      const visitor = await visit(browser(), url, options);
+      visitors.push(visitor);
+      return visitor;
+    },
+    async another(options) {
+      const scene = await startDashboardScene(options);
+      scenes.push(scene);
+      return scene;
+    },
+    async end() {
+      await Promise.all(visitors.splice(0).map(({ context }) => context.close()));
+      await Promise.all(scenes.splice(0).map((scene) => scene.close()));
+    },
+  };
 }
 
 /** Another tab of the same profile. */
