@@ -86,8 +86,22 @@ function contentOf(type: SourceMessage['type'], symbol: string, seq: number, see
 /** A price near the symbol's own level, from seed, symbol and number alone. */
 function priceOf(symbol: string, seq: number, seed: number): number {
   const level = 20 + (scatter(symbol, seed) % 400);
-  const swing = (scatter(`${symbol}:${seq}`, seed) % 401) - 200;
+  const swing = WAVES.reduce((sum, wave) => sum + swingOf(wave, symbol, seq, seed), 0);
   return cents(level * (1 + swing / 10_000));
+}
+
+/** Slow ones and quick ones: how many quotes from turn to turn, and how far at most, in hundredths of a percent. */
+const WAVES = [
+  { quotes: 37, most: 130 },
+  { quotes: 11, most: 50 },
+  { quotes: 2, most: 20 },
+] as const;
+
+function swingOf({ quotes, most }: (typeof WAVES)[number], symbol: string, seq: number, seed: number): number {
+  const turn = Math.floor(seq / quotes);
+  const turnAt = (number: number) => (scatter(`${symbol}:${quotes}:${number}`, seed) / 0xffff_ffff - 0.5) * 2 * most;
+  const way = (seq % quotes) / quotes;
+  return turnAt(turn) + (turnAt(turn + 1) - turnAt(turn)) * way * way * (3 - 2 * way);
 }
 
 function cents(value: number): number {
@@ -98,5 +112,7 @@ function cents(value: number): number {
 function scatter(text: string, seed: number): number {
   let hash = 2_166_136_261 ^ seed;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16_777_619);
-  return hash >>> 0;
+  // Texts that differ at their end alone are to differ in every bit.
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d);
+  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -196,6 +196,7 @@ describe('the pictures', () => {
     await page.getByRole('button', { name: 'Revoke the token' }).click();
     await page.getByRole('button', { name: 'Call 20 times at once' }).click();
     await page.getByText('20 of 20 well').waitFor();
+    await page.getByText('POST /kms/api/v1/auth/refresh → 200').scrollIntoViewIfNeeded();
     await until('the line is long enough', () => performance.now() - startedAt > CHART_MS, 2 * CHART_MS + 10_000);
     await shoot(page, 'dashboard');
     await page.emulateMedia({ colorScheme: 'dark' });
