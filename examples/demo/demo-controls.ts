@@ -48,7 +48,7 @@ export function createDemoControls(simulator: Simulator, redis: DemoRedis | unde
         case 'redis':
           return await setRedis(running === true);
         case 'revoke/access':
-          return `${simulator.revoke('access').access} access tokens revoked`;
+          return `access tokens revoked: ${simulator.revoke('access').access}`;
         case 'revoke/refresh':
           simulator.revoke('all');
           return 'all tokens revoked';
