@@ -1,4 +1,5 @@
 // The benchmark's results as a page, as data and as a chart. Measures nothing.
+import { readFileSync } from 'node:fs';
 import { type Bar, drawChart } from './chart.ts';
 import { type Machine, machineSentence } from './machine.ts';
 import type { Measured, Plan, Round } from './rounds.ts';
@@ -44,7 +45,9 @@ export function toPage(results: Results): string {
     '![CPU per request and requests per second of each contender](images/benchmark.svg)',
     table(measured),
     ...notes.map((note) => `- ${note}`),
+    goals(measured),
     meaning(measured),
+    FINDINGS,
     `## The contenders\n\n${measured.map(({ contender }) => `- **${contender.label}**: ${contender.description}.`).join('\n')}`,
   ];
   return `${sections.join('\n\n')}\n`;
@@ -94,6 +97,36 @@ function table(measured: readonly Measured[]): string {
   ];
   return [`| ${head.join(' | ')} |`, `|---|${'--:|'.repeat(head.length - 1)}`, ...rows].join('\n');
 }
+
+/** What this gateway may cost at most, as a share of each contender's CPU per request. */
+const GOALS: readonly (readonly [contender: string, atMost: number])[] = [
+  ['express-session', 0.33],
+  ['fastify-session', 0.5],
+  ['nginx-lua', 1.6],
+  ['bare-proxy', 1.25],
+];
+
+function goals(measured: readonly Measured[]): string {
+  const cpu = (name: string) => measured.find(({ contender }) => contender.name === name)?.median.cpuMicroseconds;
+  const ours = cpu(OURS) ?? Number.NaN;
+  const rows = GOALS.flatMap(([name, atMost]) => {
+    const theirs = cpu(name);
+    const label = measured.find(({ contender }) => contender.name === name)?.contender.label;
+    if (theirs === undefined || label === undefined) return [];
+    const ratio = ours / theirs;
+    return [`| ${label} | ${atMost.toFixed(2)} | ${ratio.toFixed(2)} | ${ratio <= atMost ? 'yes' : '**no**'} |`];
+  });
+  return [
+    '## The goals',
+    '',
+    '| CPU of this gateway per CPU of | at most | here | met |',
+    '|---|--:|--:|---|',
+    ...rows,
+  ].join('\n');
+}
+
+/** What the measurements led to, by hand; the numbers beside it are of the runs named there. */
+const FINDINGS = readFileSync(new URL('./findings.md', import.meta.url), 'utf8').trim();
 
 /** Below this share of its core something else set the contender's pace. */
 const BUSY = 0.9;
