@@ -31,8 +31,18 @@ export function createFrontendProxy(url: string, bodyTimeoutMs: number): Fronten
     ws: false,
     proxyTimeout: PROXY_TIMEOUT_MS,
     on: {
-      proxyReq: (proxyReq, req) => void asking.set(req, proxyReq),
+      proxyReq: (proxyReq, req, res) => {
+        asking.set(req, proxyReq);
+        // Nobody asked for another protocol: without this the request would wait until it is too late for any answer.
+        proxyReq.once('upgrade', (_answer, socket) => {
+          socket.destroy();
+          failures.get(res)?.(
+            new GatewayError('upstream_invalid', { detail: 'The web frontend gave no valid answer.' }),
+          );
+        });
+      },
       proxyRes: (proxyRes) => {
+        makeWritable(proxyRes);
         const cookies = proxyRes.headers['set-cookie'];
         if (!cookies) return;
         const kept = withoutSessionSetCookie(cookies);
@@ -70,6 +80,20 @@ export function createFrontendProxy(url: string, bodyTimeoutMs: number): Fronten
       void proxy.upgrade(req as Request, socket as Socket, head);
     },
   };
+}
+
+const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** What Node's parser lets through and its server throws at, in a callback that nobody catches: the process would end. */
+function makeWritable(answer: IncomingMessage): void {
+  const { statusCode = 0, statusMessage = '' } = answer;
+  delete answer.headers.trailer;
+  if (statusCode < 200 || statusCode > 599) {
+    answer.statusCode = 502;
+    answer.statusMessage = '';
+  } else if (UNWRITABLE.test(statusMessage)) {
+    answer.statusMessage = '';
+  }
 }
 
 const announcesBody = ({ headers }: IncomingMessage): boolean =>

@@ -6,6 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import { isClaimOfClient, twinOf } from '../kernel/client-claims.ts';
 
 const SESSION_COOKIES: readonly string[] = ['__host-finvera_session', 'finvera_session'];
+/** Of this hop alone. Node's client throws at a Trailer where it sends no chunks, in a callback that nobody catches. */
+const OF_THIS_HOP: ReadonlySet<string> = new Set(['trailer', 'te', 'keep-alive', 'proxy-connection', 'http2-settings']);
 
 /** Any spelling of the cookie's name counts: who reads names loosely must not find it either. */
 export function stripCredentials(req: IncomingMessage): void {
@@ -17,7 +19,7 @@ export function stripCredentials(req: IncomingMessage): void {
 
 function isDropped(name: string): boolean {
   const twin = twinOf(name);
-  return twin === 'proxy-authorization' || isClaimOfClient(twin);
+  return twin === 'proxy-authorization' || OF_THIS_HOP.has(twin) || isClaimOfClient(twin);
 }
 
 /** @returns undefined where nothing is left. */
