@@ -73,6 +73,19 @@ describe('a request for a page', () => {
   });
 });
 
+test('what belongs to one hop does not reach a frontend', async () => {
+  frontend.answer(rawAnswer('page'));
+  const lines = ['Host: x', 'Trailer: x', 'TE: trailers', 'Proxy-Connection: y', 'Transfer-Encoding: chunked'];
+  await send(['POST /page HTTP/1.1', ...lines, '', '2\r\nhi\r\n0\r\n\r\n'].join('\r\n'));
+  const got = frontend.requests().at(-1);
+  expect([got?.body, got?.values('trailer'), got?.values('te'), got?.values('proxy-connection')]).toEqual([
+    'hi',
+    [],
+    [],
+    [],
+  ]);
+});
+
 describe('an answer of the frontend', () => {
   const ANSWERS: readonly (readonly [string, RawAnswer])[] = [
     ['a trailer announced and a length', rawAnswer('page', ['Trailer: x'])],
