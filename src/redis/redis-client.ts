@@ -57,7 +57,33 @@ function open(url: Secret, log: Logger, extra: Extra): RedisConnection {
     if (down) log.info({ event: 'redis_ready' }, 'redis connection is back');
     down = false;
   });
+  reopenUntilDisconnected(connection);
   return connection as RedisConnection;
+}
+
+/**
+ * Only `disconnect()` ends a connection. The client ends one by itself, for good, where a Sentinel tells of a failover
+ * while it is connecting: its detector closes the connector, and a connector that was closed is no reason for it to retry.
+ */
+function reopenUntilDisconnected(connection: Redis | Cluster): void {
+  let isDisconnected = false;
+  let attempt = 0;
+  const disconnect = connection.disconnect.bind(connection);
+  connection.disconnect = (reconnect?: boolean) => {
+    if (!reconnect) isDisconnected = true;
+    disconnect(reconnect);
+  };
+  connection.on('ready', () => {
+    attempt = 0;
+  });
+  connection.on('end', () => {
+    if (isDisconnected) return;
+    attempt += 1;
+    setTimeout(() => {
+      // Where it fails, it ends again.
+      if (!isDisconnected && connection.status === 'end') connection.connect().catch(() => undefined);
+    }, reconnectDelayMs(attempt)).unref();
+  });
 }
 
 function commonOptions(address: RedisAddress, extra: Extra) {

@@ -47,6 +47,24 @@ describe('the connection', () => {
     expect(await server.client.get('key')).toBe('value');
   });
 
+  test('opens again where the client ended it by itself, and not once it was disconnected', async () => {
+    const connection = open((await start()).url);
+    expect(await whenReady(connection, 5_000)).toBe(true);
+    // What the client's own watch of failovers does, while the connection is being made anew.
+    const { connector } = connection as unknown as { connector: { disconnect(): void } };
+    connection.once('connecting', () => connector.disconnect());
+    const ended = new Promise((resolve) => connection.once('end', resolve));
+    connection.disconnect(true);
+    await ended;
+    expect(await whenReady(connection, 5_000)).toBe(true);
+    expect(await connection.get('key')).toBeNull();
+    const endedAgain = new Promise((resolve) => connection.once('end', resolve));
+    connection.disconnect();
+    await endedAgain;
+    expect(await whenReady(connection, 300)).toBe(false);
+    expect(connection.status).toBe('end');
+  });
+
   test('fails commands at once while redis is gone, and works again without a restart', async () => {
     const server = await start();
     const connection = await connectTo(server);
