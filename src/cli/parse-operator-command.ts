@@ -36,15 +36,16 @@ export function parseOperatorCommand(argv: readonly string[]): OperatorParsing {
   const rest = argv.slice(command.split(' ').length);
   if (rest.includes('--help') || rest.includes('-h')) return { kind: 'operator-help', command };
 
+  const dashed = form.takesId ? rest.filter((each, i) => isDashedId(each) && !takesNext(form, rest[i - 1])) : [];
   const options = Object.entries(form.flags).map(([name, { takes }]) => [name, { type: takes ? 'string' : 'boolean' }]);
   const { tokens } = parseArgs({
-    args: [...rest],
+    args: rest.filter((each) => !dashed.includes(each)),
     options: Object.fromEntries(options) as Record<string, { type: 'string' | 'boolean' }>,
     strict: false, // its own errors repeat values, which may be secrets
     tokens: true,
   });
   const given = new Map<string, string | true>();
-  const ids: string[] = [];
+  const ids = [...dashed];
   for (const token of tokens) {
     if (token.kind === 'positional') ids.push(token.value);
     if (token.kind !== 'option') continue;
@@ -71,6 +72,15 @@ export function parseOperatorCommand(argv: readonly string[]): OperatorParsing {
   };
   const problem = targetProblem(parsed, form);
   return problem === undefined ? { kind: 'operator', arguments: parsed } : invalid(problem);
+}
+
+/** Ids are 16 or 43 characters of base64url: one in 64 begins with a dash, and is no flag. */
+function isDashedId(text: string): boolean {
+  return /^-(?:[\w-]{15}|[\w-]{42})$/.test(text) && !/^--[a-z-]+$/.test(text);
+}
+
+function takesNext(form: CommandForm, before: string | undefined): boolean {
+  return before?.startsWith('--') === true && form.flags[before.slice(2)]?.takes !== undefined;
 }
 
 function unknownCommand([group = '', word = '']: readonly string[]): string {

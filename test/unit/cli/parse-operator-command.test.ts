@@ -13,6 +13,12 @@ describe("an operator's command", () => {
     ['sessions show abc', { command: 'sessions show', ...NOTHING, id: 'abc' }],
     ['sessions end --yes --all', { command: 'sessions end', ...NOTHING, all: true, yes: true }],
     ['sessions end -- -abc', { command: 'sessions end', ...NOTHING, id: '-abc' }],
+    ['sessions show -bcdefghij_-LMN0', { command: 'sessions show', ...NOTHING, id: '-bcdefghij_-LMN0' }],
+    [
+      `sessions end -${'-B'.repeat(21)} --yes`,
+      { command: 'sessions end', ...NOTHING, id: `-${'-B'.repeat(21)}`, yes: true },
+    ],
+    ['sessions end --user -bcdefghij_-LMN0', { command: 'sessions end', ...NOTHING, user: '-bcdefghij_-LMN0' }],
     ['keys new', { command: 'keys new', ...NOTHING }],
     ['doctor --json', { command: 'doctor', ...NOTHING, json: true }],
   ])('%s is understood', (text, expected) => {
@@ -34,6 +40,7 @@ describe("an operator's command", () => {
     ['sessions list --all=1', /^--all takes no value\.$/],
     ['sessions list --al', /^unknown flag --al\. Did you mean --all\?/],
     ['sessions list --all --yes', /^unknown flag --yes\./],
+    ['sessions show --not-any-of-our', /^unknown flag --not-any-of-our\./],
     ['sessions list -x', /^unknown flag -x\./],
     ['sessions list --constructor', /^unknown flag --constructor\./],
     ['doctor --user u1', /^unknown flag --user\./],
