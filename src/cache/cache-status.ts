@@ -1,6 +1,5 @@
 /** The member that says what the cache did (RFC 9211). It tells no key, no user and no host. Pure. */
-
-const CACHE_NAME = 'finvera-gateway';
+import { PSEUDONYM } from '../kernel/via.ts';
 
 /** Why Finvera was asked; RFC 9211 §2.2. */
 export type ForwardReason = 'uri-miss' | 'vary-miss' | 'stale' | 'request' | 'method' | 'bypass';
@@ -21,7 +20,7 @@ export type CacheStatus =
   | { readonly kind: 'none'; readonly detail?: string };
 
 export function formatCacheStatus(status: CacheStatus): string {
-  const parts = [CACHE_NAME];
+  const parts = [PSEUDONYM];
   if (status.kind === 'hit') {
     parts.push('hit', `ttl=${Math.floor(status.ttlMs / 1_000)}`);
   } else if (status.kind === 'forward') {

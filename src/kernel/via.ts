@@ -1,8 +1,8 @@
 /**
- * The gateway's name in Via: a pseudonym, not a host (RFC 9110 §7.6.3). The same on all instances, so that a loop shows
+ * The gateway's name in Via, Cache-Status and Proxy-Status: a pseudonym, not a host (RFC 9110 §7.6.3). The same on all instances, so that a loop shows
  * whichever of them it goes through.
  */
-const PSEUDONYM = 'finvera-gateway';
+export const PSEUDONYM = 'finvera-gateway';
 
 /** What the gateway adds to each request it forwards, whatever version the client spoke. */
 export const VIA = `1.1 ${PSEUDONYM}`;

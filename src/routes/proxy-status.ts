@@ -1,9 +1,7 @@
 /** What went wrong on the way to Finvera, as `Proxy-Status` names it (RFC 9209 §2.3). It tells no host and no address. Pure. */
 import { codeOf } from '../forwarding/upstream-error.ts';
 import type { ErrorKind, GatewayError } from '../kernel/errors.ts';
-
-/** The same pseudonym as in `Via` and `Cache-Status`. */
-const PROXY_NAME = 'finvera-gateway';
+import { PSEUDONYM } from '../kernel/via.ts';
 
 /** What is not here did not go wrong on the way: there the gateway is the origin of its answer, and says nothing (§2). */
 const TYPES: Partial<Record<ErrorKind, string>> = {
@@ -38,5 +36,5 @@ const CODES: ReadonlyMap<string, string> = new Map(
 /** @returns the field's value, or undefined where there is nothing to say. */
 export function proxyStatusOf({ kind, cause }: GatewayError): string | undefined {
   const type = TYPES[kind];
-  return type && `${PROXY_NAME}; error=${CODES.get(codeOf(cause) ?? '') ?? type}`;
+  return type && `${PSEUDONYM}; error=${CODES.get(codeOf(cause) ?? '') ?? type}`;
 }

@@ -6,10 +6,10 @@ import { json, type Reply } from '../support/http-client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { arrangeScene, loggedIn } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
+import { expectSessionExpired, expectSessionGone } from '../support/session-end.ts';
 import type { Browser, TestGateway } from '../support/test-gateway.ts';
 import { until } from '../support/until.ts';
 
-const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const ECHO = '/delivery/api/v1/__echo';
 const SECOND = 1_000;
@@ -24,27 +24,10 @@ const headerOf = (rawHeaders: readonly string[], name: string): string | undefin
 /** The bearers that data calls bore, in order. */
 const bearers = () => scene.simulator.requests('data').map(({ rawHeaders }) => headerOf(rawHeaders, 'authorization'));
 
-const storedSessions = async () =>
-  (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
-
-function expectSessionExpired(reply: Reply): void {
-  expectProblem(reply, 401, 'session_expired');
-  expect(reply.setCookies).toEqual([CLEARED]);
-}
-
 function expectUnavailable(reply: Reply): void {
   expectProblem(reply, 503, 'upstream_unavailable');
   expect(reply.headers['retry-after']).toMatch(/^[1-9]\d*$/);
   expect(reply.setCookies).toEqual([]);
-}
-
-async function expectSessionGone(gateway: TestGateway, cookie: string | undefined, reason: string): Promise<void> {
-  const browser = gateway.browser();
-  browser.cookie = cookie;
-  expectSessionExpired(await browser.fetch('/bff/session'));
-  expect(await storedSessions()).toEqual([]);
-  expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason }));
-  expect(await gateway.metrics()).toContain(`finvera_gateway_sessions_ended_total{reason="${reason}"} 1`);
 }
 
 /** The faults that end with a time-out meet a short one, the rest none on the busiest machine. */
@@ -192,7 +175,7 @@ describe('POST /bff/refresh', () => {
     const { cookie } = browser;
     scene.simulator.addFault({ fault: 'reset_after', times: 1, match: { call: 'refresh' } });
     expectSessionExpired(await refresh(browser));
-    await expectSessionGone(gateway, cookie, 'refresh_reply_lost');
+    await expectSessionGone(scene.redis, gateway, cookie, 'refresh_reply_lost');
   });
 
   test.each(['half_body', 'stall_body'] as const)(

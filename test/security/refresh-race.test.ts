@@ -1,12 +1,10 @@
 // Refreshes at the same time, and a logout between: a rotated token is spent once, and no session comes back.
 import { describe, expect, test } from '@jest/globals';
-import type { Reply } from '../support/http-client.ts';
-import { expectProblem } from '../support/problem.ts';
 import { arrangeScene, loggedIn } from '../support/scene.ts';
 import { expectNothingTold } from '../support/secrets.ts';
+import { expectSessionExpired, storedSessions } from '../support/session-end.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 
-const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const EXPIRED = 3_601_000;
 const KEYS = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
@@ -17,17 +15,10 @@ const exchanges = (): number => scene.simulator.counters().refresh.received;
 /** The bearers that data calls bore, in order. */
 const bearers = () =>
   scene.simulator.requests('data').map(({ rawHeaders }) => rawHeaders.find((value) => value.startsWith('Bearer ')));
-const storedSessions = async () =>
-  (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
-
-function expectSessionExpired(reply: Reply): void {
-  expectProblem(reply, 401, 'session_expired');
-  expect(reply.setCookies).toEqual([CLEARED]);
-}
 
 async function expectSessionGone(gateway: TestGateway, cookie: string): Promise<void> {
   expectSessionExpired(await gateway.browser().fetch('/bff/session', { headers: { Cookie: cookie } }));
-  expect(await storedSessions()).toEqual([]);
+  expect(await storedSessions(scene.redis)).toEqual([]);
 }
 
 describe('an expired token', () => {

@@ -1,11 +1,10 @@
 // A refresh token that Finvera takes no more: the session is over at once, everywhere, and nothing goes on with the old tokens.
 import { describe, expect, test } from '@jest/globals';
 import type { Reply } from '../support/http-client.ts';
-import { expectProblem } from '../support/problem.ts';
 import { arrangeScene, loggedIn } from '../support/scene.ts';
-import type { Browser, TestGateway } from '../support/test-gateway.ts';
+import { expectSessionExpired, expectSessionGone } from '../support/session-end.ts';
+import type { Browser } from '../support/test-gateway.ts';
 
-const CLEARED = '__Host-finvera_session=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0';
 const EVENT = '/delivery/api/v1/events/evt-0001';
 const EXPIRED = 3_601_000;
 const KEYS = { SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64url')}` };
@@ -14,22 +13,6 @@ const scene = arrangeScene({ redis: true, clock: true, env: { FINVERA_AUTH_TIMEO
 
 const refresh = (browser: Browser): Promise<Reply> => browser.fetch('/bff/refresh', { method: 'POST' });
 const exchanges = (): number => scene.simulator.counters().refresh.received;
-const storedSessions = async () =>
-  (await scene.redis.client.keys('*')).filter((key) => !key.includes('throttle') && !key.includes(':user:'));
-
-function expectSessionExpired(reply: Reply): void {
-  expectProblem(reply, 401, 'session_expired');
-  expect(reply.setCookies).toEqual([CLEARED]);
-}
-
-async function expectSessionGone(gateway: TestGateway, cookie: string | undefined, reason: string): Promise<void> {
-  const browser = gateway.browser();
-  browser.cookie = cookie;
-  expectSessionExpired(await browser.fetch('/bff/session'));
-  expect(await storedSessions()).toEqual([]);
-  expect(gateway.logLines()).toContainEqual(expect.objectContaining({ event: 'session_ended', reason }));
-  expect(await gateway.metrics()).toContain(`finvera_gateway_sessions_ended_total{reason="${reason}"} 1`);
-}
 
 describe('a refresh token that is rejected', () => {
   test('ends the session of a request that needs it', async () => {
@@ -41,7 +24,7 @@ describe('a refresh token that is rejected', () => {
     const replies = await Promise.all([1, 2, 3].map(() => browser.fetch(EVENT, { headers: { Cookie: cookie ?? '' } })));
     for (const reply of replies) expectSessionExpired(reply);
     expect(scene.simulator.counters().data.received).toBe(0);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
+    await expectSessionGone(scene.redis, gateway, cookie, 'refresh_rejected');
   });
 
   test.each([400, 401, 403])('ends the session that asks for a refresh, whether Finvera says %d', async (status) => {
@@ -51,7 +34,7 @@ describe('a refresh token that is rejected', () => {
     scene.simulator.addFault({ fault: 'status', status, match: { call: 'refresh' } });
     expectSessionExpired(await refresh(browser));
     expect(exchanges()).toBe(1);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
+    await expectSessionGone(scene.redis, gateway, cookie, 'refresh_rejected');
     expect(await gateway.metrics()).toContain('finvera_gateway_refreshes_total{outcome="rejected",why="rejected"} 1');
   });
 
@@ -62,7 +45,7 @@ describe('a refresh token that is rejected', () => {
     scene.simulator.revoke('all');
     expectSessionExpired(await browser.fetch(EVENT));
     expect(scene.simulator.requests('data')).toHaveLength(1);
-    await expectSessionGone(gateway, cookie, 'refresh_rejected');
+    await expectSessionGone(scene.redis, gateway, cookie, 'refresh_rejected');
   });
 
   test('ends the session on the instance that did not ask, too, and Finvera is not asked again', async () => {
