@@ -11,7 +11,7 @@ FROM base AS build
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY .ci/build.ts .ci/bundle-client.ts .ci/
+COPY .ci/build.ts .ci/bundle-client.ts .ci/bundle-gateway.ts .ci/licence-texts.ts .ci/
 COPY src src
 RUN node .ci/build.ts
 

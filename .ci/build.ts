@@ -1,9 +1,10 @@
-/** Builds `dist/`: the compiled sources and the browser client in one file. The old one is in place until the new one is whole. */
+/** Builds `dist/`: the compiled sources, what a start loads in few files, and the browser client in one. The old one is in place until the new one is whole. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleClient } from './bundle-client.ts';
+import { bundleGateway } from './bundle-gateway.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -17,6 +18,7 @@ const { status } = spawnSync(
 );
 if (status === 0) {
   bundleClient(join(fresh, 'client/bundle.js'));
+  await bundleGateway(fresh);
   const old = `${fresh}-old`;
   rmSync(old, { recursive: true, force: true });
   try {

@@ -1,6 +1,6 @@
 // What seeing costs: the gateway as shipped beside itself without metrics of requests, and with traces, round for round.
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -16,18 +16,18 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PLAN = { connections: 32, warmUpRequests: 15_000, rounds: 9, seconds: 2 };
 
 interface Variant {
-  readonly file: string;
+  readonly source: string;
   readonly changes: readonly (readonly [from: string, to: string])[];
 }
 
 /** Counters and histograms of requests do nothing. */
 const UNMETERED: Variant = {
-  file: 'observability/request-meter.js',
+  source: 'src/observability/request-meter.ts',
   changes: ['observe(value, seconds, traceId) {', 'increment(...labels) {'].map((head) => [head, `${head} return;`]),
 };
 /** All that is left on a request's way where tracing is off. */
 const UNTRACED: Variant = {
-  file: 'routes/begin-request.js',
+  source: 'src/routes/begin-request.ts',
   changes: [['tracing?.current()', 'undefined']],
 };
 
@@ -105,18 +105,25 @@ function rowOf({ contender, rounds }: Measured, shipped: Measured) {
 }
 
 /** A copy of `dist/` that is changed so. @returns its folder. @throws where the build looks otherwise by now */
-function writeVariant({ file, changes }: Variant): string {
+function writeVariant({ source, changes }: Variant): string {
   ensureBuilt();
   const folder = mkdtempSync(`${ROOT}.dist-variant-`);
   cpSync(`${ROOT}dist`, folder, { recursive: true });
-  const path = `${folder}/${file}`;
-  const text = changes.reduce(
+  // What a start loads is in few files, each source under a line that names it.
+  const heading = `\n// ${source}\n`;
+  const paths = readdirSync(`${folder}/cli`).map((name) => `${folder}/cli/${name}`);
+  const path = paths.find((each) => readFileSync(each, 'utf8').includes(heading));
+  if (path === undefined) throw new Error(`${source} is in no file`);
+  const text = readFileSync(path, 'utf8');
+  const begin = text.indexOf(heading) + heading.length;
+  const end = text.indexOf('\n// src/', begin);
+  const part = changes.reduce(
     (changed, [from, to]) => {
-      if (!changed.includes(from)) throw new Error(`${file} has no ${from}`);
+      if (!changed.includes(from)) throw new Error(`${source} has no ${from}`);
       return changed.replace(from, to);
     },
-    readFileSync(path, 'utf8'),
+    text.slice(begin, end),
   );
-  writeFileSync(path, text);
+  writeFileSync(path, text.slice(0, begin) + part + text.slice(end));
   return folder;
 }

@@ -1,7 +1,7 @@
 /** Turns a kept answer into bytes and back, its body compressed where that pays. It neither seals nor stores. */
 import { promisify } from 'node:util';
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CacheEntry } from './cache-entry.ts';
 import { fieldOf } from './header-list.ts';
 

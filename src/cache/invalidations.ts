@@ -4,7 +4,7 @@
  * way, or comes back out of Redis later, is covered as well.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CacheEntry } from './cache-entry.ts';
 
 /** Of what: all of a route, all paths of a pattern (`*` stands for anything), or one path, whoever shares it. */

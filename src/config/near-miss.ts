@@ -3,10 +3,14 @@
 /** @returns the candidate nearest to `word` (case, `_` and `-` apart), or undefined where none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const plain = fold(word);
+  const furthest = tolerance(plain);
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
-    const distance = editDistance(plain, fold(candidate));
-    if (distance <= tolerance(plain) && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) {
+    const folded = fold(candidate);
+    // No fewer edits than the lengths differ by: most names need no closer look, of which a start has thousands.
+    if (Math.abs(folded.length - plain.length) > furthest) continue;
+    const distance = editDistance(plain, folded);
+    if (distance <= furthest && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) {
       best = { candidate, distance };
     }
   }

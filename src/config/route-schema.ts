@@ -1,5 +1,5 @@
 /** One entry of `routes:` in the YAML, checked by itself and against its neighbours. How a request finds its route: `forwarding/route-table.ts`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { suggestion } from './near-miss.ts';
 import type { RouteSettings } from './settings.ts';
 import { duration, oneOf, refuse, size, textKind, type ValueKind } from './values.ts';

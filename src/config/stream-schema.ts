@@ -1,5 +1,5 @@
 /** The mapping under `streams:` in the YAML, key by key. What the keys mean together with other settings: `cross-checks.ts`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { StreamSettings } from './settings.ts';
 import { createSettingsMapping } from './settings-mapping.ts';
 import { duration, integer, list, oneOf, refuse, size, textKind, type ValueKind } from './values.ts';

@@ -1,5 +1,5 @@
 /** How each kind of setting is written and read: numbers, durations, sizes, limits, choices, lists. Not which settings exist: `schema.ts`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AttemptLimit } from './settings.ts';
 
 /**

@@ -3,7 +3,7 @@
  * retry, on connections of their own, so that data calls cannot starve them. It stores nothing.
  */
 import { errors, Pool } from 'undici';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import type { Secret } from '../kernel/secret.ts';
 import { VIA } from '../kernel/via.ts';

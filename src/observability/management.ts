@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LOG_LEVELS } from '../config/settings.ts';
 import { asGatewayError, GatewayError } from '../kernel/errors.ts';
 import { PROBLEM_TYPE, problemBody } from '../kernel/problem.ts';

@@ -14,7 +14,7 @@ import { serveClientModule } from './client-module.ts';
 import { serveDocsPage } from './docs-page.ts';
 import type { Login } from './login.ts';
 import { methodNotAllowed } from './method-not-allowed.ts';
-import { openApiDocument } from './openapi.ts';
+import { type OpenApiDocument, openApiDocument } from './openapi.ts';
 import { forcedRefresh } from './refreshed-session.ts';
 import { exceptSchema, sessionBody, sessionsBody, sessionTimesBody } from './session-body.ts';
 
@@ -92,12 +92,17 @@ export function createBffRoutes(parts: BffParts): Router {
 
   router.route('/bff/events').get(events);
   router.route('/bff/client.js').get(serveClientModule());
-  const description = openApiDocument(cookie.name);
-  router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, description));
+  // Made when first asked for: a start has no use for it.
+  let kept: OpenApiDocument | undefined;
+  const describe = () => {
+    kept ??= openApiDocument(cookie.name);
+    return kept;
+  };
+  router.route('/bff/openapi.json').get((_req, res) => sendJson(res, 200, describe()));
   if (!parts.isProduction) {
     router
       .route('/bff/docs')
-      .get(serveDocsPage(description))
+      .get(serveDocsPage(describe))
       .all(methodNotAllowed(['GET', 'HEAD']));
   }
 

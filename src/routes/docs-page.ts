@@ -29,9 +29,10 @@ td, th { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 const CONTENT_SECURITY_POLICY = `default-src 'none';style-src 'sha256-${STYLE_HASH}';base-uri 'none';form-action 'none';frame-ancestors 'none'`;
 
-export function serveDocsPage(document: OpenApiDocument): RequestHandler {
-  const page = render(document);
+export function serveDocsPage(describe: () => OpenApiDocument): RequestHandler {
+  let page: string | undefined;
   return (_req, res) => {
+    page ??= render(describe());
     const { answerHeaders } = contextOf(res);
     // This answer is a page: the policy of all the others would leave it without its style.
     const at = answerHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-security-policy');

@@ -3,7 +3,7 @@
  * words. The browser sample of Finvera's documentation posts to the relative path without `/kms`.
  */
 import { Router } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import type { Session } from '../session/session.ts';
 import { sendJson } from './answer.ts';

@@ -1,6 +1,6 @@
 /** Liveness and readiness, on the public and the management listener. Live says nothing of Redis: a blip must restart nothing. */
 import { connect } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { within } from '../kernel/within.ts';
 import type { Sessions } from '../session/sessions.ts';
 

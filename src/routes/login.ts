@@ -1,6 +1,6 @@
 /** Logs a user in: input, throttle, one exchange, identity, a new session. Both `/bff/login` and Finvera's own path use it. */
 import express, { type Request, type Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Failure, Rejection } from '../finvera/exchange-outcome.ts';
 import type { FinveraClient } from '../finvera/finvera-client.ts';
 import { type LoginThrottle, TooManyAttempts } from '../guards/login-throttle.ts';

@@ -1,5 +1,5 @@
 /** The gateway's endpoints as a table: what each takes, answers and refuses. `openapi.ts` makes the document of it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ErrorKind } from '../kernel/errors.ts';
 import { finveraAnswerSchema } from './finvera-paths.ts';
 import { healthSchema } from './health.ts';

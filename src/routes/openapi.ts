@@ -1,5 +1,5 @@
 /** Describes the gateway's own endpoints as OpenAPI 3.1, from the schemas that check what goes in and say what comes out. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
 import { COMMON_ERRORS, OPERATIONS, type Operation } from './openapi-operations.ts';
 

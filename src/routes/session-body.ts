@@ -1,5 +1,5 @@
 /** What browsers are told of a session: who, and how long. Never a token, never the cookie's value. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Session, SessionTimes } from '../session/session.ts';
 import type { StoredSession } from '../session/session-store.ts';
 

@@ -5,7 +5,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { CompactEncrypt } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SessionKey } from '../config/settings.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Secret } from '../kernel/secret.ts';
