@@ -1,0 +1,115 @@
+// What a start loads, as the build joins it: it needs no package beside it, loads nothing that only some need, and has the licences of what it holds.
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ensureBuilt } from '../support/built-gateway.ts';
+import { until } from '../support/until.ts';
+import { ROOT } from '../unit/project/files.ts';
+
+let folder: string;
+/** The text of each file of the bundle, by its name. */
+let files: ReadonlyMap<string, string>;
+
+beforeAll(() => {
+  ensureBuilt();
+  folder = mkdtempSync(join(tmpdir(), 'gateway-bundled-'));
+  for (const path of ['dist/main.js', 'dist/cli', 'config', 'package.json']) {
+    cpSync(join(ROOT, path), join(folder, path), { recursive: true });
+  }
+  const cli = join(folder, 'dist/cli');
+  files = new Map(readdirSync(cli).map((name) => [name, readFileSync(join(cli, name), 'utf8')]));
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('without any package beside it', () => {
+  const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+    const child = spawn(process.execPath, [join(folder, 'dist/main.js'), ...args], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        output += String(chunk);
+      });
+    }
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    return { child, ended, output: () => output };
+  };
+
+  test.each([
+    ['traces off', {}],
+    ['traces on', { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }],
+    ['a proxied frontend', { FRONTEND: 'http://127.0.0.1:9' }],
+    ['a store that is away', { REDIS_URL: 'redis://127.0.0.1:9' }],
+  ])('it starts and ends with %s', async (_what, env) => {
+    const { child, ended, output } = run([], env);
+    await until(`ready:\n${output()}`, () => /"event":"ready"/.test(output()), 15_000);
+    const address = /"address":"([^"]+)"/.exec(output())?.[1]?.replace('0.0.0.0', '127.0.0.1');
+    expect((await fetch(`${address}/health/live`)).status).toBe(200);
+    expect((await fetch(`${address}/delivery/api/v1/events`)).status).toBe(401);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+
+  test('it makes a key, and says what is wrong with the settings', async () => {
+    const made = run(['keys', 'new']);
+    expect(await made.ended).toBe(0);
+    expect(made.output()).toMatch(/[\w-]{43}/);
+    const checked = run(['--check-config'], { SESSION_IDLE_TIMEUOT: '1h' });
+    expect(await checked.ended).toBe(1);
+    expect(checked.output()).toContain('SESSION_IDLE_TIMEOUT');
+  });
+});
+
+test('what only some need is in files that a start does not load', () => {
+  const loaded = new Set<string>();
+  const load = (name: string) => {
+    if (loaded.has(name)) return;
+    loaded.add(name);
+    for (const [, next = ''] of (files.get(name) ?? '').matchAll(
+      /^(?:import|export|\}) ?(?:.* )?(?:from )?"\.\/(.*)";$/gm,
+    ))
+      load(next);
+  };
+  load('start-process.js');
+  const holding = (source: string) =>
+    [...files].filter(([, text]) => text.includes(`\n// ${source}`)).map(([name]) => name);
+  for (const source of ['src/gateway.ts', 'src/redis/', 'node_modules/express/', 'node_modules/zod/']) {
+    expect(holding(source).filter((name) => loaded.has(name))).not.toEqual([]);
+  }
+  for (const source of [
+    'src/observability/otel-tracing.ts',
+    'node_modules/@opentelemetry/sdk-trace-base/',
+    'src/cli/doctor.ts',
+  ]) {
+    expect(holding(source)).not.toEqual([]);
+    expect(holding(source).filter((name) => loaded.has(name))).toEqual([]);
+  }
+});
+
+test('every file is ASCII: V8 keeps each character of others in two bytes', () => {
+  for (const [name, text] of files) expect([name, /[^\0-\x7f]/.exec(text)?.[0]]).toEqual([name, undefined]);
+});
+
+test('the licence of every package whose code is in it is beside it', () => {
+  const licences = readFileSync(join(ROOT, 'dist/third-party-licences.txt'), 'utf8');
+  const packages = new Set(
+    [...files.values()].flatMap((text) =>
+      [...text.matchAll(/^\/\/ node_modules\/(?:.*\/node_modules\/)?((?:@[^/\n]+\/)?[^/\n]+)\//gm)].map(
+        ([, name = '']) => name,
+      ),
+    ),
+  );
+  expect(packages.size).toBeGreaterThan(50);
+  const entries = licences.split(/^-{80}$/m).map((entry) => entry.trim());
+  for (const name of packages) {
+    const entry = entries.find((each) => each.startsWith(`${name} `));
+    expect([name, entry?.length ?? 0]).toEqual([name, expect.any(Number)]);
+    // More than a name: the text, with whose it is.
+    expect([name, /copyright|©|permission is hereby granted/i.test(entry ?? '')]).toEqual([name, true]);
+  }
+});
