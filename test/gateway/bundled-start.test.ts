@@ -1,10 +1,11 @@
 // What a start loads, as the build joins it: it needs no package beside it, loads nothing that only some need, and has the licences of what it holds.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ensureBuilt } from '../support/built-gateway.ts';
+import { MEMORY_FLAGS } from '../support/memory-flags.ts';
 import { until } from '../support/until.ts';
 import { ROOT } from '../unit/project/files.ts';
 
@@ -63,6 +64,23 @@ describe('without any package beside it', () => {
     expect(await checked.ended).toBe(1);
     expect(checked.output()).toContain('SESSION_IDLE_TIMEOUT');
   });
+});
+
+test('the young heap is small after a start, and grows with what then stays', () => {
+  const program = `
+    import { getHeapSpaceStatistics } from 'node:v8';
+    const megabytes = () => getHeapSpaceStatistics().find((each) => each.space_name === 'new_space').space_size / 2 ** 20;
+    await import(${JSON.stringify(join(folder, 'dist/main.js'))});
+    const after = megabytes();
+    globalThis.kept = Array.from({ length: 600_000 }, (_, i) => ({ i }));
+    console.log(after, megabytes());`;
+  const flags = [...MEMORY_FLAGS, '--input-type=module', '--eval', program, 'main.js', '--print-config'];
+  const { stdout } = spawnSync(process.execPath, flags, { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  const [after, grown] = stdout.trim().split('\n').at(-1)?.split(' ').map(Number) ?? [];
+  expect(after).toBeLessThanOrEqual(4);
+  // Twice what the flag says: the young heap is two halves.
+  const limit = Number(/semi-space-size=(\d+)/.exec(MEMORY_FLAGS.join(' '))?.[1]);
+  expect(grown).toBe(2 * limit);
 });
 
 test('what only some need is in files that a start does not load', () => {
