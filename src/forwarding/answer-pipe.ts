@@ -6,6 +6,7 @@ import type { ForwardRequest, ForwardResult, UnauthorizedVerdict } from './forwa
 import { type HeaderList, responseHeaders } from './header-policy.ts';
 import { createReaderPace, type ReaderPace } from './reader-pace.ts';
 import type { RequestBody } from './request-body.ts';
+import { countSpent, LARGE_BODY_BYTES } from './spent-buffers.ts';
 import type { AttemptListener, UpstreamAttempt } from './upstream-attempt.ts';
 import { isBrokenConnection, toGatewayError } from './upstream-error.ts';
 
@@ -97,6 +98,7 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
     },
     onChunk(chunk) {
       bytes += chunk.length;
+      if (bytes > LARGE_BODY_BYTES) countSpent(chunk.length);
       if (mode === 'discarding') {
         if (bytes > MAX_DISCARDED_BYTES) attempt?.cancel();
         return;

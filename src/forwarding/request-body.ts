@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
 import { GatewayError } from '../kernel/errors.ts';
+import { countSpent, LARGE_BODY_BYTES } from './spent-buffers.ts';
 
 /** What is remembered for a replay (contract §5). */
 export const MAX_REPLAY_BYTES = 64 * 1024;
@@ -48,6 +49,7 @@ export function takeRequestBody(req: IncomingMessage, options: RequestBodyOption
       if (bytes > maxBytes) return done(new GatewayError('body_too_large'));
       if (bytes > MAX_REPLAY_BYTES) kept = undefined;
       else kept?.push(chunk);
+      if (bytes > LARGE_BODY_BYTES) countSpent(chunk.length);
       done(null, chunk);
     },
     flush(done) {
