@@ -65,7 +65,9 @@ const BUILT_IN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]
 const narrowing: Plugin = {
   name: 'narrowing',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z]/ }, ({ path }) => {
+    onResolve({ filter: /^[a-z]/ }, ({ path, kind }) => {
+      // What is imported lazily is asked for its exports by name, which a CommonJS module in a file of its own has not.
+      if (BUILT_IN.has(path) && kind === 'dynamic-import') return { path, external: true };
       if (BUILT_IN.has(path)) return { path: path.replace(/^node:/, ''), namespace: 'built-in', sideEffects: false };
       return path in PARTS ? { path, namespace: 'parts' } : undefined;
     });

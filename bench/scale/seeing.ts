@@ -109,21 +109,20 @@ function writeVariant({ source, changes }: Variant): string {
   ensureBuilt();
   const folder = mkdtempSync(`${ROOT}.dist-variant-`);
   cpSync(`${ROOT}dist`, folder, { recursive: true });
-  // What a start loads is in few files, each source under a line that names it.
-  const heading = `\n// ${source}\n`;
+  // What a start loads is in few files, each piece of a source under a line that names it.
   const paths = readdirSync(`${folder}/cli`).map((name) => `${folder}/cli/${name}`);
-  const path = paths.find((each) => readFileSync(each, 'utf8').includes(heading));
-  if (path === undefined) throw new Error(`${source} is in no file`);
-  const text = readFileSync(path, 'utf8');
-  const begin = text.indexOf(heading) + heading.length;
-  const end = text.indexOf('\n// src/', begin);
-  const part = changes.reduce(
-    (changed, [from, to]) => {
-      if (!changed.includes(from)) throw new Error(`${source} has no ${from}`);
-      return changed.replace(from, to);
-    },
-    text.slice(begin, end),
-  );
-  writeFileSync(path, text.slice(0, begin) + part + text.slice(end));
+  for (const [from, to] of changes) {
+    const isChanged = paths.map((path) => replaceIn(path, source, from, to)).includes(true);
+    if (!isChanged) throw new Error(`${source} has no ${from}`);
+  }
   return folder;
+}
+
+function replaceIn(path: string, source: string, from: string, to: string): boolean {
+  const pieces = readFileSync(path, 'utf8').split(/^(?=\/\/ (?:src|node_modules)\/)/m);
+  const i = pieces.findIndex((piece) => piece.startsWith(`// ${source}\n`) && piece.includes(from));
+  if (i < 0) return false;
+  pieces[i] = pieces[i]?.replace(from, to) ?? '';
+  writeFileSync(path, pieces.join(''));
+  return true;
 }

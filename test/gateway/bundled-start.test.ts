@@ -1,6 +1,9 @@
 // What a start loads, as the build joins it: it needs no package beside it, loads nothing that only some need, and has the licences of what it holds.
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -56,6 +59,29 @@ describe('without any package beside it', () => {
     expect(await ended).toBe(0);
   });
 
+  test('it sends its traces', async () => {
+    let sent = '';
+    const collector = createServer((req, res) => {
+      req.on('data', (chunk) => {
+        sent += String(chunk);
+      });
+      req.on('end', () => res.end('{}'));
+    }).listen(0, '127.0.0.1');
+    await once(collector, 'listening');
+    const { port } = collector.address() as AddressInfo;
+    const { child, ended, output } = run([], { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+    await until(`ready:\n${output()}`, () => /"event":"ready"/.test(output()), 15_000);
+    const address = /"address":"([^"]+)"/.exec(output())?.[1]?.replace('0.0.0.0', '127.0.0.1');
+    expect((await fetch(`${address}/delivery/api/v1/events`)).status).toBe(401);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+    await new Promise((resolve) => {
+      collector.close(resolve);
+      collector.closeAllConnections();
+    });
+    expect(sent).toContain('"resourceSpans"');
+  });
+
   test('it makes a key, and says what is wrong with the settings', async () => {
     const made = run(['keys', 'new']);
     expect(await made.ended).toBe(0);
@@ -107,6 +133,14 @@ test('what only some need is in files that a start does not load', () => {
     expect(holding(source)).not.toEqual([]);
     expect(holding(source).filter((name) => loaded.has(name))).toEqual([]);
   }
+});
+
+test('no file that is imported lazily is without the names that are asked of it', () => {
+  // How the bundler gives a CommonJS module: its exports as one, under `default`. OpenTelemetry's detector of hosts is not used.
+  const wrong = [...files].filter(
+    ([name, text]) => /^export default require_/m.test(text) && !/^getMachineId-/.test(name),
+  );
+  expect(wrong.map(([name]) => name)).toEqual([]);
 });
 
 test('every file is ASCII: V8 keeps each character of others in two bytes', () => {
