@@ -35,6 +35,10 @@ const LEFT: readonly (readonly [filter: RegExp, folder: string])[] = [
   [/^\.\.\/milo\/(?:no-)?simd\.js$/, 'undici/lib/dispatcher/'],
 ];
 
+/** What CommonJS packages expect to find. */
+const BANNER = `const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
+const { dirname: __dirname, filename: __filename } = import.meta;`;
+
 /** @param folder of the build; its `cli/` is replaced, from which `main.js` loads the rest. */
 export async function bundleGateway(folder: string): Promise<void> {
   const target = join(folder, 'cli');
@@ -53,7 +57,7 @@ export async function bundleGateway(folder: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
     metafile: true,
-    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+    banner: { js: BANNER },
     plugins: [narrowing],
   });
   for (const name of readdirSync(target)) makeAscii(join(target, name));

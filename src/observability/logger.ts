@@ -2,7 +2,9 @@
  * The process's log: one JSON line an event, pretty in a terminal. An allow-list decides which fields may appear, so
  * that no cookie, token or password can slip into a line at any level (ASVS 16.2.5).
  */
+import { createRequire } from 'node:module';
 import { type DestinationStream, type Level, pino } from 'pino';
+import type prettyStream from 'pino-pretty';
 import type { LogLevel } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { inert, MAX_VALUE_CHARS } from './inert-text.ts';
@@ -158,8 +160,10 @@ function isoNow(): string {
   return lastText;
 }
 
+/** In this thread: somebody looks at a terminal. Loaded only then. */
 function prettyOutput(): DestinationStream {
-  return pino.transport({ target: 'pino-pretty', options: { singleLine: true } });
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof prettyStream;
+  return pretty({ singleLine: true, sync: true });
 }
 
 function droppedLine(count: number): string {

@@ -92,6 +92,23 @@ describe('without any package beside it', () => {
   });
 });
 
+test('in a terminal it writes lines for people, with the package for it beside it', async () => {
+  const isTerminal = 'data:text/javascript,process.stdout.isTTY = true';
+  const child = spawn(process.execPath, ['--import', isTerminal, join(ROOT, 'dist/main.js')], {
+    env: { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += String(chunk);
+  });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  await until(`ready:\n${output}`, () => /INFO.*ready/.test(output), 15_000);
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+  expect(output).toMatch(/INFO.*stopped/);
+});
+
 test('the young heap is small after a start, and grows with what then stays', () => {
   const program = `
     import { getHeapSpaceStatistics } from 'node:v8';
