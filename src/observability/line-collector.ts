@@ -2,7 +2,8 @@
 
 /** Where lines go: as standard output, which takes what the pipe has no room for and never makes the process wait. */
 export interface LineOutput {
-  write(text: string, written?: () => void): unknown;
+  /** What it is given never changes afterwards. */
+  write(text: Uint8Array, written?: () => void): unknown;
   /** Given and not yet taken by the reader. */
   readonly writableLength: number;
 }
@@ -16,47 +17,67 @@ export interface LineCollector {
   finish(limitMs: number): Promise<void>;
 }
 
-const COLLECT_CHARS = 64 * 1024;
+const BLOCK_BYTES = 64 * 1024;
 const COLLECT_MS = 250;
-/** Where nobody reads, lines are dropped before memory runs out. In UTF-16 units or bytes, as the output counts. */
+/** Of one UTF-16 unit in UTF-8, at most. */
+const MAX_UNIT_BYTES = 3;
+const NOTHING = new Uint8Array(0);
+/** Where nobody reads, lines are dropped before memory runs out. In bytes, as the output counts. */
 export const MAX_UNREAD = 16 * 1024 * 1024;
 
-/** @param dropped makes the line that says how many pieces of text nobody took; written before the first that fits again. */
+/**
+ * Each line becomes bytes at once: as text, put together of many pieces, it would live until it is written, and the
+ * collector of young garbage would copy it meanwhile (measured: most of what it had to copy).
+ * @param dropped makes the line that says how many lines nobody took; written before the first that fits again.
+ */
 export function createLineCollector(output: LineOutput, dropped: (count: number) => string): LineCollector {
-  let waiting: string[] = [];
-  let chars = 0;
+  let block = Buffer.alloc(0);
+  /** In the block: where what waits begins, and where the next line goes. */
+  let start = 0;
+  let end = 0;
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
+
+  const append = (line: string): void => {
+    const most = line.length * MAX_UNIT_BYTES;
+    if (block.length - end < most) {
+      handOn();
+      block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, most));
+      start = 0;
+      end = 0;
+    }
+    end += block.write(line, end);
+  };
+
+  /** What follows goes into the rest of the block: unread bytes hold little more memory than their own. */
+  const handOn = (): void => {
+    if (end > start) output.write(block.subarray(start, end));
+    start = end;
+  };
 
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (waiting.length === 0) return;
-    const lines = waiting;
-    waiting = [];
-    chars = 0;
-    if (output.writableLength > MAX_UNREAD) {
-      lost += lines.length;
-      return;
-    }
-    if (lost > 0) lines.unshift(dropped(lost));
-    lost = 0;
-    output.write(lines.join(''));
+    handOn();
   };
 
   return {
     write(line) {
-      waiting.push(line);
-      chars += line.length;
-      if (chars >= COLLECT_CHARS) flush();
-      else timer ??= setTimeout(flush, COLLECT_MS).unref();
+      if (output.writableLength > MAX_UNREAD) {
+        lost += 1;
+        return;
+      }
+      if (lost > 0) append(dropped(lost));
+      lost = 0;
+      append(line);
+      timer ??= setTimeout(flush, COLLECT_MS).unref();
     },
     flush,
     finish(limitMs) {
       flush();
       return new Promise((resolve) => {
         const limit = setTimeout(resolve, limitMs);
-        output.write('', () => {
+        output.write(NOTHING, () => {
           clearTimeout(limit);
           resolve();
         });

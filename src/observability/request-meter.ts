@@ -16,9 +16,14 @@ export interface FastHistogram {
   observe(label: string, seconds: number, traceId?: string): void;
 }
 
+type Labels = readonly [string, string, number, string];
+
+/** By the label's value; below the last one the count. */
+type Branch<T> = Map<string | number, T>;
+
 export interface FastCounter {
   /** @param labels values of closed lists, in the order of the counter's label names. */
-  increment(...labels: readonly [string, string, string, string]): void;
+  increment(...labels: Labels): void;
 }
 
 interface Exemplar {
@@ -84,23 +89,42 @@ export function createFastCounter(
   help: string,
   names: readonly [string, string, string, string],
 ): FastCounter {
-  const counts = new Map<string, { readonly labels: Record<string, string>; value: number }>();
+  const counts: { readonly labels: Record<string, string>; value: number }[] = [];
+  /** Found label by label: one key of all four would be put together, and hashed, at every request. */
+  const tree: Branch<Branch<Branch<Branch<(typeof counts)[number]>>>> = new Map();
   register(
     registry,
     name,
     help,
     'counter',
-    () => [...counts.values()],
-    () => counts.clear(),
+    () => counts,
+    () => {
+      counts.length = 0;
+      tree.clear();
+    },
   );
   return {
-    increment(...labels) {
-      const key = labels.join('\n');
-      const count = counts.get(key);
-      if (count) count.value += 1;
-      else counts.set(key, { labels: Object.fromEntries(names.map((each, i) => [each, labels[i] ?? ''])), value: 1 });
+    increment(first, second, third, fourth) {
+      const count = tree.get(first)?.get(second)?.get(third)?.get(fourth);
+      if (count) {
+        count.value += 1;
+        return;
+      }
+      const labels = [first, second, third, fourth];
+      const made = { labels: Object.fromEntries(names.map((each, i) => [each, String(labels[i])])), value: 1 };
+      counts.push(made);
+      branchOf(branchOf(branchOf(tree, first), second), third).set(fourth, made);
     },
   };
+}
+
+function branchOf<T>(tree: Branch<Branch<T>>, label: string | number): Branch<T> {
+  let branch = tree.get(label);
+  if (!branch) {
+    branch = new Map();
+    tree.set(label, branch);
+  }
+  return branch;
 }
 
 /** A counter that somebody else keeps: it is read when somebody scrapes. */

@@ -8,8 +8,8 @@ function createOutput() {
   return {
     texts,
     writableLength: 0,
-    write(text: string, written?: () => void) {
-      if (text !== '') texts.push(text);
+    write(bytes: Uint8Array, written?: () => void) {
+      if (bytes.length > 0) texts.push(Buffer.from(bytes).toString());
       if (written) waiters.push(written);
     },
     read() {
@@ -36,9 +36,33 @@ describe('createLineCollector', () => {
     const collector = createLineCollector(output, dropped);
     const line = `${'x'.repeat(1_023)}\n`;
     for (let i = 0; i < 64; i += 1) collector.write(line);
-    expect(output.texts).toEqual([line.repeat(64)]);
-    collector.flush();
     expect(output.texts).toHaveLength(1);
+    collector.flush();
+    collector.flush();
+    expect(output.texts.join('')).toBe(line.repeat(64));
+    expect(output.texts).toHaveLength(2);
+  });
+
+  it('writes lines of any length and any character whole', () => {
+    const output = createOutput();
+    const collector = createLineCollector(output, dropped);
+    const lines = ['x', 'é€😀', 'y'.repeat(200_000), '€'.repeat(100_000), '\ud800', 'z'].map((text) => `${text}\n`);
+    for (const line of lines) collector.write(line);
+    collector.flush();
+    expect(output.texts.join('')).toBe(lines.join('').replace('\ud800', '\ufffd'));
+  });
+
+  it('never changes what it has handed over', () => {
+    const output = createOutput();
+    const handed: Uint8Array[] = [];
+    const collector = createLineCollector({ writableLength: 0, write: (bytes) => handed.push(bytes) }, dropped);
+    for (let i = 0; i < 20_000; i += 1) {
+      collector.write(`${i}\n`);
+      if (i % 7 === 0) collector.flush();
+    }
+    collector.flush();
+    for (const bytes of handed) output.write(bytes);
+    expect(output.texts.join('')).toBe(Array.from({ length: 20_000 }, (_, i) => `${i}\n`).join(''));
   });
 
   it('writes what waits when it is told to, before what comes later', () => {

@@ -36,7 +36,7 @@ describe('createMetrics', () => {
   test('tells the same in the OpenMetrics format, and the classic one stays as it was', async () => {
     const metrics = createMetrics();
     metrics.sessionsStarted.inc();
-    metrics.requests.increment('/delivery', 'GET', '200', '');
+    metrics.requests.increment('/delivery', 'GET', 200, '');
     metrics.requestSeconds.observe('/delivery', 0.003);
     metrics.readSessionLookups(() => ({ hits: 7, misses: 2 }));
     const before = await metrics.text();
