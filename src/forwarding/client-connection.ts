@@ -9,13 +9,20 @@ interface Listener extends Placed {
   readonly onGone: () => void;
 }
 
-const listeners = new WeakMap<Socket, PlaceList<Listener>>();
+const LISTENERS = Symbol('listeners');
+
+/** On the socket itself: a look into a WeakMap would cost more than all the rest. */
+interface Watched {
+  [LISTENERS]?: PlaceList<Listener>;
+}
+
+const listenersOf = (socket: Socket): PlaceList<Listener> | undefined => (socket as Watched)[LISTENERS];
 
 /** Of one connection: a single pipelining client would take the upstream's connections from all others. */
 const MAX_PIPELINED = 16;
 
 /** More than one request of a connection is waited for only where the client pipelines. */
-export const isPipeliningTooMuch = (socket: Socket): boolean => (listeners.get(socket)?.size ?? 0) >= MAX_PIPELINED;
+export const isPipeliningTooMuch = (socket: Socket): boolean => (listenersOf(socket)?.size ?? 0) >= MAX_PIPELINED;
 
 /** Calls `onGone` once if the socket closes before the returned function is called. */
 export function whenGone(socket: Socket, onGone: () => void): () => void {
@@ -23,10 +30,10 @@ export function whenGone(socket: Socket, onGone: () => void): () => void {
     queueMicrotask(onGone);
     return () => undefined;
   }
-  let waiting = listeners.get(socket);
+  let waiting = listenersOf(socket);
   if (!waiting) {
     waiting = createPlaceList();
-    listeners.set(socket, waiting);
+    (socket as Watched)[LISTENERS] = waiting;
     const all = waiting;
     socket.once('close', () => {
       all.visitAll(({ onGone: tell }) => tell());

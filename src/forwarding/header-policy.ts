@@ -91,12 +91,12 @@ const MAX_REMEMBERED_NAMES = 2_000;
 const MAX_REMEMBERED_CHARS = 64;
 
 /** What follows from a name alone is decided once: names are few and requests are many. */
-function remember<T extends string | boolean>(decide: (lowerName: string) => T): (name: string) => T {
+function remember<T extends string>(decide: (lowerName: string, name: string) => T): (name: string) => T {
   const decided = new Map<string, T>();
   return (name) => {
     const known = decided.get(name);
     if (known !== undefined) return known;
-    const verdict = decide(name.toLowerCase());
+    const verdict = decide(name.toLowerCase(), name);
     if (name.length > MAX_REMEMBERED_CHARS) return verdict;
     // Full of what one client made up it would help nobody any more: it starts anew.
     if (decided.size >= MAX_REMEMBERED_NAMES) decided.clear();
@@ -107,7 +107,13 @@ function remember<T extends string | boolean>(decide: (lowerName: string) => T):
 
 /** The first half of the policy: a field that any of these names is not passed. */
 const REQUEST_STRIPS: readonly Predicate[] = [isHopByHop, isClientClaim];
-const isStripped = remember((name) => REQUEST_STRIPS.some((strips) => strips(name)));
+/** Empty for a field that is not passed, else its name as it came. */
+const passedName = remember((lowerName, name) =>
+  REQUEST_STRIPS.some((strips) => strips(lowerName)) ? '' : asPropertyName(name),
+);
+
+/** The same text as the engine keeps it for names of properties: undici looks each one up in a table of those it knows. */
+const asPropertyName = (name: string): string => Object.keys({ [name]: true })[0] as string;
 
 type RequestAddition = (headers: string[], context: RequestContext) => void;
 
@@ -141,8 +147,8 @@ export function passedRequestHeaders(headers: HeaderList): string[] {
   const named = namedByConnection(headers);
   const passed: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (isStripped(name) || named?.has(name.toLowerCase())) continue;
+    const name = passedName(headers[i] as string);
+    if (name === '' || named?.has(name.toLowerCase())) continue;
     passed.push(name, headers[i + 1] as string);
   }
   return passed;

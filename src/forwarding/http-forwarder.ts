@@ -77,14 +77,30 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
       };
       return await fetchUpstream({ ways, permit, onOver }, request);
     },
-    async forward(req, res, request) {
-      const permit = enter(isPipeliningTooMuch(req.socket), request.party);
-      try {
-        return await forwardOnce(ways, upstream, req, res, request, permit);
-      } finally {
-        inFlight -= 1;
-        permit.abandon();
-      }
+    forward(req, res, request) {
+      // One promise from here to the end: each further one that waits for another would cost a turn of its own.
+      return new Promise((resolve, reject) => {
+        const permit = enter(isPipeliningTooMuch(req.socket), request.party);
+        const leave = () => {
+          inFlight -= 1;
+          permit.abandon();
+        };
+        const settle: Settle = {
+          finish(result) {
+            leave();
+            resolve(result);
+          },
+          fail(error) {
+            leave();
+            reject(error);
+          },
+        };
+        try {
+          forwardOnce({ ways, upstream, permit, settle }, req, res, request);
+        } catch (error) {
+          settle.fail(error);
+        }
+      });
     },
     connections() {
       const { connected, running, queued } = pool.stats;
@@ -94,89 +110,99 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   };
 }
 
+/** One of them is called, once. */
+interface Settle {
+  finish(result: ForwardResult): void;
+  fail(error: unknown): void;
+}
+
+interface ForwardOnceParts {
+  readonly ways: UpstreamWays;
+  readonly upstream: URL;
+  readonly permit: Permit;
+  readonly settle: Settle;
+}
+
+/** Nothing is settled where it throws. */
 function forwardOnce(
-  ways: UpstreamWays,
-  upstream: URL,
+  { ways, upstream, permit, settle }: ForwardOnceParts,
   req: IncomingMessage,
   res: ServerResponse,
   request: ForwardRequest,
-  permit: Permit,
-): Promise<ForwardResult> {
-  return new Promise((resolve, reject) => {
-    const { target, context, onBodyWanted } = request;
-    const body = hasBody(req)
-      ? takeRequestBody(req, {
-          maxBytes: target.maxBodyBytes,
-          idleTimeoutMs: target.bodyTimeoutMs,
-          ...(onBodyWanted ? { onWanted: onBodyWanted } : {}),
-        })
-      : undefined;
-    const stopWatching = whenGone(req.socket, () => {
-      exchange.attempt?.cancel();
-      body?.stream.destroy();
-      exchange.finish({ kind: 'client_gone' });
-    });
-    const leave = (ending: Exchange): boolean => {
-      if (ending.isOver) return false;
-      ending.isOver = true;
-      stopWatching();
-      release?.();
-      return true;
-    };
-    const cut: Cut = (error) => {
-      if (!res.headersSent && !isSafeMethod(target.method)) return false;
-      exchange.attempt?.cancel();
-      if (!res.headersSent) {
-        exchange.fail(error);
-        return true;
-      }
-      body?.stream.destroy();
-      res.destroy();
-      exchange.finish({ kind: 'cut', status: res.statusCode, error });
-      return true;
-    };
-    const exchange: Exchange = {
-      req,
-      res,
-      request,
-      upstream,
-      body,
-      startedAt: performance.now(),
-      permit,
-      attempt: undefined,
-      replayed: false,
-      retried: false,
-      isOver: false,
-      send(bearer) {
-        const again = this.replayed || this.retried;
-        const pipe = createAnswerPipe(this, bearer);
-        this.attempt = sendUpstream(
-          ways,
-          {
-            method: target.method,
-            path: target.path,
-            headers: requestHeaders(req.rawHeaders, bearer === context.bearer ? context : { ...context, bearer }),
-            body: again ? (body?.replay() ?? null) : (body?.stream ?? null),
-            headersTimeoutMs: target.headersTimeoutMs,
-            bodyTimeoutMs: target.bodyTimeoutMs,
-          },
-          pipe.listener,
-        );
-        pipe.own(this.attempt);
-      },
-      finish(result) {
-        if (!leave(this)) return;
-        resolve(result);
-      },
-      fail(cause) {
-        if (!leave(this)) return;
-        body?.stream.destroy();
-        const error = toGatewayError(cause);
-        if (isUpstreamFault(error)) permit.fail();
-        reject(error);
-      },
-    };
-    const release = request.bind?.(cut);
-    exchange.send(context.bearer);
+): void {
+  const { target, context, onBodyWanted } = request;
+  const body = hasBody(req)
+    ? takeRequestBody(req, {
+        maxBytes: target.maxBodyBytes,
+        idleTimeoutMs: target.bodyTimeoutMs,
+        ...(onBodyWanted ? { onWanted: onBodyWanted } : {}),
+      })
+    : undefined;
+  const stopWatching = whenGone(req.socket, () => {
+    exchange.attempt?.cancel();
+    body?.stream.destroy();
+    exchange.finish({ kind: 'client_gone' });
   });
+  const leave = (ending: Exchange): boolean => {
+    if (ending.isOver) return false;
+    ending.isOver = true;
+    stopWatching();
+    release?.();
+    return true;
+  };
+  const cut: Cut = (error) => {
+    if (!res.headersSent && !isSafeMethod(target.method)) return false;
+    exchange.attempt?.cancel();
+    if (!res.headersSent) {
+      exchange.fail(error);
+      return true;
+    }
+    body?.stream.destroy();
+    res.destroy();
+    exchange.finish({ kind: 'cut', status: res.statusCode, error });
+    return true;
+  };
+  const exchange: Exchange = {
+    req,
+    res,
+    request,
+    upstream,
+    body,
+    startedAt: performance.now(),
+    permit,
+    attempt: undefined,
+    replayed: false,
+    retried: false,
+    isOver: false,
+    send(bearer) {
+      const again = this.replayed || this.retried;
+      const pipe = createAnswerPipe(this, bearer);
+      this.attempt = sendUpstream(
+        ways,
+        {
+          method: target.method,
+          path: target.path,
+          headers: requestHeaders(req.rawHeaders, bearer === context.bearer ? context : { ...context, bearer }),
+          body: again ? (body?.replay() ?? null) : (body?.stream ?? null),
+          headersTimeoutMs: target.headersTimeoutMs,
+          bodyTimeoutMs: target.bodyTimeoutMs,
+        },
+        pipe.listener,
+      );
+      pipe.own(this.attempt);
+    },
+    finish(result) {
+      if (!leave(this)) return;
+      settle.finish(result);
+    },
+    fail(cause) {
+      if (!leave(this)) return;
+      body?.stream.destroy();
+      const error = toGatewayError(cause);
+      if (isUpstreamFault(error)) permit.fail();
+      settle.fail(error);
+    },
+  };
+  const release = request.bind?.(cut);
+  exchange.send(context.bearer);
 }

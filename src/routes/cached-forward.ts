@@ -45,7 +45,7 @@ export function createCachedForward(
     },
     route,
   );
-  const forwardAlone = (req: Request, res: Response, status: CacheStatus): Promise<void> => {
+  const forwardAlone = (req: Request, res: Response, status: CacheStatus): ReturnType<Forward> => {
     tell(contextOf(res), status);
     told('passed');
     return plain(req, res);
@@ -111,7 +111,7 @@ export function createCachedForward(
 }
 
 /** The gateway's own errors bear the member, too: every answer of such a route does (contract §7). */
-async function withStatus(res: Response, work: () => Promise<void>): Promise<void> {
+async function withStatus(res: Response, work: () => ReturnType<Forward>): Promise<void> {
   try {
     await work();
   } catch (error) {

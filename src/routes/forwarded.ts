@@ -29,79 +29,101 @@ export interface ForwardedParts extends RefreshedSessionParts, BoundParts {
   readonly onForwarded?: (method: string, status: number, context: RequestContext) => void;
 }
 
-export type Forward = (req: Request, res: Response) => Promise<void>;
+/** @throws, or rejects, with what becomes the answer. */
+export type Forward = (req: Request, res: Response) => Promise<void> | undefined;
 
 /** @param fixedPath the upstream path, where it is not the request's own. */
 export function createForward(parts: ForwardedParts, route: RouteSettings, fixedPath?: string): Forward {
   const forwardAs = forwardWith(parts, route, fixedPath);
-  return async (req, res) => {
-    const { method } = req;
-    refuseOtherMethods(route, method);
-    if (method === 'OPTIONS' && isLastHop(req))
-      return sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
-    if (route.credential === 'none') return await forwardAs(req, res, undefined);
-    const found = freshSession(parts, req, res);
-    const session = found instanceof Promise ? await found : found;
+  const forwardFor = (req: Request, res: Response, session: Session): Promise<void> => {
     // Finvera's answer is to the bearer; what caches see of it in front of the gateway is the cookie (RFC 9111 §3.5, §4.1).
     contextOf(res).answerHeaders.push('Vary', 'Cookie');
-    const { userId } = session;
-    const waiting = parts.share.enter(userId, res);
-    if (waiting) await waiting;
+    const waiting = parts.share.enter(session.userId, res);
+    if (waiting) return waiting.then(() => forwardLater(req, res, session.userId));
+    return forwardAs(req, res, session, session.userId);
+  };
+  /** Who waited may have been logged out meanwhile. */
+  const forwardLater = async (req: Request, res: Response, userId: string): Promise<void> => {
+    let session: Session;
     try {
-      // Who waited may have been logged out meanwhile.
-      await forwardAs(req, res, waiting ? await freshSession(parts, req, res) : session);
-    } finally {
+      session = await freshSession(parts, req, res);
+    } catch (error) {
       parts.share.leave(userId);
+      throw error;
     }
+    await forwardAs(req, res, session, userId);
+  };
+  return (req, res) => {
+    const { method } = req;
+    refuseOtherMethods(route, method);
+    if (method === 'OPTIONS' && isLastHop(req)) {
+      sendBody(res, 204, '', '', ['Allow', allowedMethods(route).join(', ')]);
+      return undefined;
+    }
+    if (route.credential === 'none') return forwardAs(req, res, undefined, undefined);
+    // No promise where nothing is waited for: most sessions are in the cache.
+    const found = freshSession(parts, req, res);
+    if (found instanceof Promise) return found.then((session) => forwardFor(req, res, session));
+    return forwardFor(req, res, found);
   };
 }
 
-function forwardWith(
-  parts: ForwardedParts,
-  route: RouteSettings,
-  fixedPath: string | undefined,
-): (req: Request, res: Response, session: Session | undefined) => Promise<void> {
-  const { forwarder, settings, metrics, limits, clock, onForwarded } = parts;
-  return async (req, res, session) => {
+/** @param sharer whose share of what is under way has one place taken: it is handed back at the end, however that comes. */
+type ForwardAs = (
+  req: Request,
+  res: Response,
+  session: Session | undefined,
+  sharer: string | undefined,
+) => Promise<void>;
+
+function forwardWith(parts: ForwardedParts, route: RouteSettings, fixedPath: string | undefined): ForwardAs {
+  const { forwarder, settings, metrics, limits, clock, share, onForwarded } = parts;
+  return async (req, res, session, sharer) => {
     const context = contextOf(res);
-    if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
-    const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
-    const target: ForwardTarget = {
-      path: (fixedPath ?? context.path.raw) + query,
-      method: req.method,
-      headersTimeoutMs: route.headersTimeout ?? settings.finveraHeadersTimeout,
-      bodyTimeoutMs: route.bodyTimeout ?? settings.finveraBodyTimeout,
-      maxBodyBytes: route.maxBodyBytes ?? settings.maxBodyBytes,
-    };
-    const result = await forwarder.forward(req, res, {
-      target,
-      context: {
-        bearer,
-        requestId: context.requestId,
-        traceparent: context.traceparent,
-        clientIp: context.clientIp,
-        proto: context.proto,
-        host: context.host,
-      },
-      answerHeaders: context.answerHeaders,
-      party: session?.userId ?? context.clientIp,
-      ...(route.credential === 'api-key' && settings.finveraApiKey ? { apiKey: settings.finveraApiKey.reveal() } : {}),
-      ...(session ? { bind: boundToSession(parts, session, res) } : {}),
-      onBodyWanted: () => sendContinue(req, res),
-      onHead: (upstreamMs, status, headers) => {
-        context.upstreamMs = upstreamMs;
-        if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
-        onForwarded?.(req.method, status, context);
-        metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000, context.trace?.traceId);
-      },
-      // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
-      ...(session?.tokens.refresh && route.credential === 'session'
-        ? { onUnauthorized: () => refreshAfter401(parts, session, res) }
-        : {}),
-    });
-    if (result.kind !== 'cut') return;
-    context.code = result.error.code;
-    context.cause = result.error.cause;
+    try {
+      if (limits?.any()) refuseWhileLimited(limits, limitTagOf(route, session), context, metrics);
+      const { bearer, query } = credentialFor(route, settings.finveraApiKey?.reveal(), session, context.path.query);
+      const target: ForwardTarget = {
+        path: (fixedPath ?? context.path.raw) + query,
+        method: req.method,
+        headersTimeoutMs: route.headersTimeout ?? settings.finveraHeadersTimeout,
+        bodyTimeoutMs: route.bodyTimeout ?? settings.finveraBodyTimeout,
+        maxBodyBytes: route.maxBodyBytes ?? settings.maxBodyBytes,
+      };
+      const result = await forwarder.forward(req, res, {
+        target,
+        context: {
+          bearer,
+          requestId: context.requestId,
+          traceparent: context.traceparent,
+          clientIp: context.clientIp,
+          proto: context.proto,
+          host: context.host,
+        },
+        answerHeaders: context.answerHeaders,
+        party: session?.userId ?? context.clientIp,
+        ...(route.credential === 'api-key' && settings.finveraApiKey
+          ? { apiKey: settings.finveraApiKey.reveal() }
+          : {}),
+        ...(session ? { bind: boundToSession(parts, session, res) } : {}),
+        onBodyWanted: () => sendContinue(req, res),
+        onHead: (upstreamMs, status, headers) => {
+          context.upstreamMs = upstreamMs;
+          if (status === 429 && limits) learnLimit(limits, limitTagOf(route, session), headers, clock.now(), metrics);
+          onForwarded?.(req.method, status, context);
+          metrics.upstreamSeconds.observe(context.routeName, upstreamMs / 1_000, context.trace?.traceId);
+        },
+        // Without a refresh token there is nothing to ask for: Finvera's 401 is the answer.
+        ...(session?.tokens.refresh && route.credential === 'session'
+          ? { onUnauthorized: () => refreshAfter401(parts, session, res) }
+          : {}),
+      });
+      if (result.kind !== 'cut') return;
+      context.code = result.error.code;
+      context.cause = result.error.cause;
+    } finally {
+      if (sharer !== undefined) share.leave(sharer);
+    }
   };
 }
 
