@@ -57,7 +57,8 @@ export function beginRequest({ settings, isDraining, metrics, tracing, logReques
     if (context.trace) endTrace(context.trace, finished);
   }
   return (req, res) => {
-    const requestId = chooseRequestId(req);
+    const passedOn = passedRequestId(req);
+    const requestId = passedOn ?? randomUUID();
     const trace = tracing?.current();
     const { clientIp, proto, host } = peerOf(req, publicHost);
     const context: RequestContext = {
@@ -68,7 +69,8 @@ export function beginRequest({ settings, isDraining, metrics, tracing, logReques
       proto,
       host,
       trace,
-      traceparent: trace?.traceparent ?? readTraceparent(req) ?? newTraceparent(),
+      traceparent:
+        trace?.traceparent ?? readTraceparent(req) ?? newTraceparent(passedOn === undefined ? requestId : randomUUID()),
       path: UNDECIDED,
       area: 'other',
       route: undefined,
@@ -123,8 +125,8 @@ function plainAddress(ip: string): string {
 }
 
 /** A trusted proxy's id is kept, so that one request has one id on its whole way; from others it is only a claim. */
-function chooseRequestId(req: Request): string {
+function passedRequestId(req: Request): string | undefined {
   const sent = req.headers['x-request-id'];
   const isTrusted = sent !== undefined && isFromTrustedProxy(req);
-  return isTrusted && typeof sent === 'string' && REQUEST_ID_FORM.test(sent) ? sent : randomUUID();
+  return isTrusted && typeof sent === 'string' && REQUEST_ID_FORM.test(sent) ? sent : undefined;
 }

@@ -1,5 +1,4 @@
 /** The W3C trace context of a request: what came along, or one of its own. */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
 /** https://www.w3.org/TR/trace-context/#traceparent-header */
@@ -11,8 +10,11 @@ export function readTraceparent({ headers }: IncomingMessage): string | undefine
   return typeof sent === 'string' && FORM.test(sent) ? sent : undefined;
 }
 
-/** Not recorded anywhere here. */
-export function newTraceparent(): string {
-  const id = randomUUID().replaceAll('-', '');
-  return `00-${id}-${id.slice(16)}-00`;
+/**
+ * Not recorded anywhere here. @param uuid random, such as the request's id: one source of chance serves both, and who has
+ * the one finds the other.
+ */
+export function newTraceparent(uuid: string): string {
+  const end = uuid.slice(19, 23) + uuid.slice(24);
+  return `00-${uuid.slice(0, 8)}${uuid.slice(9, 13)}${uuid.slice(14, 18)}${end}-${end}-00`;
 }
