@@ -64,4 +64,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
 # Node itself is the process that gets SIGTERM, no shell before it. Give it time to drain: SHUTDOWN_DELAY plus
 # SHUTDOWN_TIMEOUT, 32 s by default, where Docker kills after 10 s (`docker stop --timeout 40`).
 # The flags keep the heap near what is in use: without them V8 lets it grow to three times that under load.
-CMD ["node", "--max-semi-space-size=8", "--heap-growing-percent=60", "dist/main.js"]
+CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=60", "dist/main.js"]

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=60
+#!/usr/bin/env -S node --max-semi-space-size=16 --heap-growing-percent=60
 /** The process: checks the Node version, then loads the rest; start, signals, exit codes. */
 import { setFlagsFromString } from 'node:v8';
 
