@@ -8,9 +8,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startRedis, type TestRedis } from '../test/support/redis-server.ts';
 import type { Stage } from './contender.ts';
+import { direct } from './contenders/direct.ts';
+import { runLoad } from './load.ts';
 import { endChild, LOAD_CORE, pinThisProcess } from './pinned.ts';
 
 const UPSTREAM = fileURLToPath(new URL('./fixed-upstream.ts', import.meta.url));
+
+/** Compiled code of the upstream: a contender that warms up against a cold one stays slower by a tenth for all of the rounds. */
+const UPSTREAM_WARM_UP = { connections: 32, seconds: 3 };
 
 /** A request that should not arrive has this long to arrive nevertheless. */
 const SETTLE_MS = 100;
@@ -29,12 +34,12 @@ export async function startStage(): Promise<RunningStage> {
   const redis = await startRedis();
   const upstream = fork(UPSTREAM, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const [{ port }] = (await once(upstream, 'message')) as [{ port: number }];
+  const stage: Stage = { redisUrl: redis.url, redisPort: redis.port, upstreamPort: port, folder };
+  const { credential } = await direct.start(stage);
+  await runLoad(credential ? [credential] : [], { port, ...UPSTREAM_WARM_UP });
   return {
+    ...stage,
     redis,
-    redisUrl: redis.url,
-    redisPort: redis.port,
-    upstreamPort: port,
-    folder,
     async headDuring(work) {
       let head: string | undefined;
       const listen = (message: { head?: string }) => {
