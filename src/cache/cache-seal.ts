@@ -2,7 +2,14 @@
  * Seals kept answers for Redis (AES-256-GCM) under keys made of the server's: who reads Redis learns nothing, and who
  * writes to it can show nobody anything. Not a seal of tokens: none is ever in it.
  */
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import type { SessionKey } from '../config/settings.ts';
 
 export interface CacheSeal {
@@ -23,19 +30,20 @@ const TAG_BYTES = 16;
 
 interface KeyRing {
   readonly newest: string;
-  readonly byKid: ReadonlyMap<string, Buffer>;
+  /** As key objects: of plain bytes Node finds out with two exceptions, at each use, that they are none. */
+  readonly byKid: ReadonlyMap<string, KeyObject>;
 }
 
 export function createCacheSeal(keys: readonly SessionKey[]): CacheSeal {
   let ring = toRing(keys);
   return {
-    nameOf: (key) => derive(ring.byKid.get(ring.newest) as Buffer, 'name\0', key).toString('base64url'),
+    nameOf: (key) => derive(ring.byKid.get(ring.newest) as KeyObject, 'name\0', key).toString('base64url'),
     seal(name, plain) {
       const { newest, byKid } = ring;
       const kid = Buffer.from(newest);
       const head = Buffer.concat([Buffer.from([VERSION, kid.length]), kid]);
       const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', entryKey(byKid.get(newest) as Buffer, name), nonce);
+      const cipher = createCipheriv('aes-256-gcm', entryKey(byKid.get(newest) as KeyObject, name), nonce);
       cipher.setAAD(head);
       const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
       return Buffer.concat([head, nonce, cipher.getAuthTag(), sealed]);
@@ -66,13 +74,15 @@ export function createCacheSeal(keys: readonly SessionKey[]): CacheSeal {
 function toRing(keys: readonly SessionKey[]): KeyRing {
   const [first] = keys;
   if (!first) throw new Error('a cache seal needs at least one key');
-  const byKid = keys.map(({ kid, key }) => [kid, derive(Buffer.from(key.reveal(), 'base64url'), LABEL, '')] as const);
+  const own = (key: SessionKey['key']) =>
+    createSecretKey(derive(createSecretKey(key.reveal(), 'base64url'), LABEL, ''));
+  const byKid = keys.map(({ kid, key }) => [kid, own(key)] as const);
   return { newest: first.kid, byKid: new Map(byKid) };
 }
 
 /** A key for each name: no nonce can ever meet another one's under the same key by chance (NIST SP 800-38D §8.3). */
-const entryKey = (key: Buffer, name: string): Buffer => derive(key, 'entry\0', name);
+const entryKey = (key: KeyObject, name: string): KeyObject => createSecretKey(derive(key, 'entry\0', name));
 
-function derive(key: Buffer, label: string, text: string): Buffer {
+function derive(key: KeyObject, label: string, text: string): Buffer {
   return createHmac('sha256', key).update(label).update(text).digest();
 }

@@ -1,5 +1,5 @@
 /** The session's id (what the cookie carries) and its hash (what the store knows). Neither means anything by itself. */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 declare const idBrand: unique symbol;
 declare const hashBrand: unique symbol;
@@ -25,7 +25,7 @@ export function isSessionId(value: string): value is SessionId {
 }
 
 export function hashSessionId(id: SessionId): SessionHash {
-  return createHash('sha256').update(id).digest('base64url') as SessionHash;
+  return hash('sha256', id, 'base64url') as SessionHash;
 }
 
 /** The store hands hashes back as plain strings; what is not of their form is dropped by the caller. */

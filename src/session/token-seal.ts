@@ -3,7 +3,7 @@
  * cookie's value. Neither a dump of the store, nor the server's key, nor both open a seal without its cookie; a seal
  * moved to another session does not open (ADR-0002).
  */
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { CompactEncrypt } from 'jose';
 import * as z from 'zod';
 import type { SessionKey } from '../config/settings.ts';
@@ -46,8 +46,8 @@ const sealedForm = z.object({
 
 /** The keys in force, in their order, since a moment. */
 interface KeyRing {
-  readonly newest: { readonly kid: string; readonly key: Buffer };
-  readonly byKid: ReadonlyMap<string, Buffer>;
+  readonly newest: { readonly kid: string; readonly key: KeyObject };
+  readonly byKid: ReadonlyMap<string, KeyObject>;
   readonly sinceMs: number;
 }
 
@@ -87,16 +87,16 @@ export function createTokenSeal(keys: readonly SessionKey[], clock: Clock = syst
 function toKeyRing(keys: readonly SessionKey[], sinceMs: number): KeyRing {
   const [first] = keys;
   if (!first) throw new Error('a token seal needs at least one key');
-  const bytesOf = ({ key }: SessionKey) => Buffer.from(key.reveal(), 'base64url');
+  const objectOf = ({ key }: SessionKey) => createSecretKey(key.reveal(), 'base64url');
   return {
-    newest: { kid: first.kid, key: bytesOf(first) },
-    byKid: new Map(keys.map((each) => [each.kid, bytesOf(each)])),
+    newest: { kid: first.kid, key: objectOf(first) },
+    byKid: new Map(keys.map((each) => [each.kid, objectOf(each)])),
     sinceMs,
   };
 }
 
 /** One HMAC-SHA-256 over a label and the 256 random bits of the id, as NIST SP 800-108 derives keys from a key. */
-function sessionKey(serverKey: Buffer, id: SessionId): Uint8Array {
+function sessionKey(serverKey: KeyObject, id: SessionId): Uint8Array {
   return createHmac('sha256', serverKey).update(LABEL).update(id).digest();
 }
 
