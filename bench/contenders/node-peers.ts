@@ -1,5 +1,5 @@
 // The contenders that are Node programs below `bench/peers`: two stacks of well-known packages, and a proxy without sessions.
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/support/redis-server.ts';
 import { type Contender, type Stage, startProcess } from '../contender.ts';
@@ -19,9 +19,9 @@ async function startPeer(file: string, { redisUrl, upstreamPort }: Stage) {
 }
 
 /** The peers put the fixed tokens into a new session. @returns its cookie. */
-function logIn(port: number): Promise<string> {
+function logIn(port: number, agent: Agent | false = false): Promise<string> {
   return new Promise((resolve, reject) => {
-    const sent = request({ port, host: '127.0.0.1', path: '/login', method: 'POST', agent: false }, (answer) => {
+    const sent = request({ port, host: '127.0.0.1', path: '/login', method: 'POST', agent }, (answer) => {
       answer.resume();
       const cookie = answer.headers['set-cookie']?.[0]?.split(';')[0];
       if (cookie) resolve(cookie);
@@ -30,6 +30,20 @@ function logIn(port: number): Promise<string> {
     sent.once('error', reject);
     sent.end();
   });
+}
+
+const LOGIN_WIDTH = 32;
+
+/** @returns the cookies of this many new sessions. */
+export async function logInMany(port: number, count: number): Promise<string[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: LOGIN_WIDTH });
+  const cookies: string[] = [];
+  const oneByOne = async () => {
+    while (cookies.length < count) cookies.push(await logIn(port, agent));
+  };
+  await Promise.all(Array.from({ length: LOGIN_WIDTH }, oneByOne));
+  agent.destroy();
+  return cookies;
 }
 
 const withSessions = (file: string): Contender['start'] => {

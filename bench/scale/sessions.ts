@@ -2,13 +2,14 @@
 import { freemem } from 'node:os';
 import type { Redis } from 'ioredis';
 import { residentBytes } from '../../test/support/process-usage.ts';
+import { expressSession, logInMany } from '../contenders/node-peers.ts';
 import { startGateway } from '../contenders/this-gateway.ts';
 import { forgeSessions } from '../forge.ts';
 import type { Header } from '../job.ts';
 import { type LoadResult, runLoad } from '../load.ts';
 import { familyCpuSeconds } from '../pinned.ts';
 import { median } from '../rounds.ts';
-import { startStage } from '../stage.ts';
+import { type RunningStage, startStage } from '../stage.ts';
 import { GB, MB, type Part, type Section, table } from './part.ts';
 
 const CONNECTIONS = 32;
@@ -18,10 +19,11 @@ const ROUNDS = 3;
 /** Redis, the cookies here and in the load generator. */
 const NEEDED_BYTES_PER_SESSION = 6_000;
 
-export const sessions100k: Part = { name: 'sessions-100k', run: () => run(100_000) };
-export const sessions1m: Part = { name: 'sessions-1m', run: () => run(1_000_000) };
+export const sessions100k: Part = { name: 'sessions-100k', run: () => run(100_000, true) };
+export const sessions1m: Part = { name: 'sessions-1m', run: () => run(1_000_000, false) };
 
-async function run(count: number): Promise<Section> {
+/** @param withPeer the same with express-session, whose sessions are begun one by one. */
+async function run(count: number, withPeer: boolean): Promise<Section> {
   const title = `${count.toLocaleString('en-GB')} live sessions, used at random`;
   const needed = count * NEEDED_BYTES_PER_SESSION;
   if (freemem() < needed) {
@@ -43,21 +45,33 @@ async function run(count: number): Promise<Section> {
   const cached = await load(one);
   const spread = await load(credentials);
   const residentMb = residentBytes(gateway.pid) / MB;
-  const row = (label: string, use: Use) => [
-    label,
-    use.cpu,
-    use.rate,
-    use.p50,
-    use.p99,
-    `${use.hitPercent.toFixed(1)} %`,
-  ];
+  await gateway.end();
+  const peer = withPeer ? await measurePeer(stage, count) : undefined;
+  const row = (label: string, use: Use, found: string) => [label, use.cpu, use.rate, use.p50, use.p99, found];
+  const foundIn = ({ hitPercent }: Use) => `${hitPercent.toFixed(1)} %`;
   const head = ['sessions in use', 'CPU µs/request', 'requests/s', 'p50 ms', 'p99 ms', 'found in the cache'];
-  const text = `${table(head, [row('one', cached), row(count.toLocaleString('en-GB'), spread)])}
+  const many = count.toLocaleString('en-GB');
+  const rows = [row('one', cached, foundIn(cached)), row(many, spread, foundIn(spread))];
+  if (peer) rows.push(row(`${many}, ${expressSession.label}`, peer, 'has none'));
+  const ratio = peer
+    ? `\n\nOf the CPU per request that ${expressSession.label} takes with as many: ${(spread.cpu / peer.cpu).toFixed(2)}.`
+    : '';
+  const text = `${table(head, rows)}${ratio}
 
 Redis holds ${Math.round(bytesEach).toLocaleString('en-GB')} bytes a session, index and overhead included (tokens of 900 and 700 characters, sealed). With the cache as
 full as it gets the process has ${Math.round(residentMb)} MB resident.`;
-  const failed = cached.failed + spread.failed;
+  const failed = cached.failed + spread.failed + (peer?.failed ?? 0);
   return { title, text, violations: failed > 0 ? [`${failed} requests were not answered with 200`] : [] };
+}
+
+async function measurePeer(stage: RunningStage, count: number): Promise<Use> {
+  const { port, pid, end } = await expressSession.start(stage);
+  try {
+    const users = (await logInMany(port, count)).map((cookie): Header => ['Cookie', cookie]);
+    return await measureUse(stage.redis.client, { port, pid: pid as number }, users);
+  } finally {
+    await end();
+  }
 }
 
 interface Use {
