@@ -81,7 +81,10 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
       // One promise from here to the end: each further one that waits for another would cost a turn of its own.
       return new Promise((resolve, reject) => {
         const permit = enter(isPipeliningTooMuch(req.socket), request.party);
+        let hasLeft = false;
         const leave = () => {
+          if (hasLeft) return;
+          hasLeft = true;
           inFlight -= 1;
           permit.abandon();
         };
@@ -110,7 +113,7 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   };
 }
 
-/** One of them is called, once. */
+/** What is called first counts; a call after it does nothing. */
 interface Settle {
   finish(result: ForwardResult): void;
   fail(error: unknown): void;
@@ -123,7 +126,7 @@ interface ForwardOnceParts {
   readonly settle: Settle;
 }
 
-/** Nothing is settled where it throws. */
+/** Where it throws, its caller settles. */
 function forwardOnce(
   { ways, upstream, permit, settle }: ForwardOnceParts,
   req: IncomingMessage,

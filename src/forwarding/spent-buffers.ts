@@ -28,9 +28,16 @@ export function countSpent(bytes: number): void {
   collect({ type: 'minor' });
 }
 
-/** Node shows it where it is started with `--expose-gc`; the embedding program decides on flags, so it is asked for here. */
+/** Node shows it where it is started with `--expose-gc`; the embedding program decides on flags, so it is asked for here, and hidden again. */
 function findCollect(): Collect {
-  setFlagsFromString('--expose-gc');
-  const found: unknown = runInNewContext('globalThis.gc');
-  return typeof found === 'function' ? (found as Collect) : () => undefined;
+  const nothing = () => undefined;
+  // Nobody's body may end because this cannot be had.
+  try {
+    setFlagsFromString('--expose-gc');
+    const found: unknown = runInNewContext('globalThis.gc');
+    if (globalThis.gc === undefined) setFlagsFromString('--no-expose-gc');
+    return typeof found === 'function' ? (found as Collect) : nothing;
+  } catch {
+    return nothing;
+  }
 }

@@ -4,12 +4,13 @@
  */
 import { createRequire } from 'node:module';
 import { type DestinationStream, type Level, pino } from 'pino';
-import type prettyStream from 'pino-pretty';
+import type * as PinoPretty from 'pino-pretty';
 import type { LogLevel } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { inert, MAX_VALUE_CHARS } from './inert-text.ts';
-import { createLineCollector } from './line-collector.ts';
+import { createLineCollector, type LineCollector } from './line-collector.ts';
 import { standardOutput } from './standard-output.ts';
+import { terminalOutput } from './terminal-output.ts';
 
 /** Every field a log line may hold. What is not here is dropped before the line is written. */
 const ALLOWED = new Set([
@@ -116,8 +117,10 @@ export function createLogger({ level, destination, pretty }: LoggerOptions): Log
     timestamp: () => `,"time":"${isoNow()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const collecting = destination || pretty ? undefined : createLineCollector(standardOutput(), droppedLine);
-  const output = destination ?? collecting ?? prettyOutput();
+  const collecting = destination
+    ? undefined
+    : createLineCollector(pretty ? terminalOutput() : standardOutput(), droppedLine);
+  const output = destination ?? (pretty ? forPeople(collecting as LineCollector) : (collecting as LineCollector));
   const sink = pino(options, output);
   const write = (name: Level) => (fields: LogFields, message: string) => {
     if (!sink.isLevelEnabled(name)) return;
@@ -160,10 +163,11 @@ function isoNow(): string {
   return lastText;
 }
 
-/** In this thread: somebody looks at a terminal. Loaded only then. */
-function prettyOutput(): DestinationStream {
-  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof prettyStream;
-  return pretty({ singleLine: true, sync: true });
+/** For whoever looks at a terminal; what makes their lines is loaded only then. */
+function forPeople(lines: LineCollector): DestinationStream {
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
+  const toLine = prettyFactory({ singleLine: true });
+  return { write: (line) => lines.write(toLine(line) ?? '') };
 }
 
 function droppedLine(count: number): string {

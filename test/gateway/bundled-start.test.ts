@@ -109,6 +109,48 @@ test('in a terminal it writes lines for people, with the package for it beside i
   expect(output).toMatch(/INFO.*stopped/);
 });
 
+test('a terminal whose reader has stopped holds nothing up: not an answer, and not the end', async () => {
+  const env = { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s' };
+  const command = `echo pid=$$; exec ${process.execPath} ${join(ROOT, 'dist/main.js')}`;
+  // What script writes is read only until the gateway is ready.
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += String(chunk);
+  });
+  await until(`ready:\n${output}`, () => /INFO.*ready.*http/.test(output), 15_000);
+  child.stdout.pause();
+  child.stdout.removeAllListeners('data');
+  const pid = Number(/pid=(\d+)/.exec(output)?.[1]);
+  const address = /"address":"([^"]+)"/.exec(output)?.[1]?.replace('0.0.0.0', '127.0.0.1');
+  const long = 'x'.repeat(400);
+  const hasEnded = () => {
+    try {
+      process.kill(pid, 0);
+      return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return true;
+    }
+  };
+  try {
+    for (let i = 0; i < 2_000; i += 1) {
+      const answer = await fetch(`${address}/bff/${i}${long}`, { signal: AbortSignal.timeout(10_000) });
+      expect(answer.status).toBe(404);
+    }
+    process.kill(pid, 'SIGTERM');
+    await until('ended', hasEnded, 10_000);
+  } finally {
+    child.stdout.destroy();
+    if (!hasEnded()) process.kill(pid, 'SIGKILL');
+    child.kill('SIGKILL');
+    await ended;
+  }
+}, 60_000);
+
 test('the young heap is small after a start, and grows with what then stays', () => {
   const program = `
     import { getHeapSpaceStatistics } from 'node:v8';
