@@ -23,7 +23,10 @@ interface Variant {
 /** Counters and histograms of requests do nothing. */
 const UNMETERED: Variant = {
   source: 'src/observability/request-meter.ts',
-  changes: ['observe(value, seconds, traceId) {', 'increment(...labels) {'].map((head) => [head, `${head} return;`]),
+  changes: ['observe(value, seconds, traceId) {', 'increment(first, second, third, fourth) {'].map((head) => [
+    head,
+    `${head} return;`,
+  ]),
 };
 /** All that is left on a request's way where tracing is off. */
 const UNTRACED: Variant = {
