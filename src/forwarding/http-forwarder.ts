@@ -57,37 +57,35 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const basePath = upstream.pathname.replace(/\/$/, '');
   const ways: UpstreamWays = { dispatcher: pool, basePath, deadlines: createDeadlines() };
   let inFlight = 0;
-  const enter = (isTooMany: boolean, party?: string): Permit => {
+  const enter = (isTooMany: boolean, party?: string): Place => {
     if (inFlight >= maxInFlight || isTooMany) throw overload();
     const permit = breaker.enter(party);
     if (permit.kind === 'open') throw new GatewayError('upstream_unavailable', { retryAfterMs: permit.retryAfterMs });
     inFlight += 1;
-    return permit;
+    let isTaken = true;
+    return {
+      permit,
+      leave() {
+        if (!isTaken) return false;
+        isTaken = false;
+        inFlight -= 1;
+        permit.abandon();
+        return true;
+      },
+    };
   };
   return {
     async fetch(request) {
-      const permit = enter(false, request.party);
-      let isOver = false;
+      const { permit, leave } = enter(false, request.party);
       const onOver = () => {
-        if (isOver) return;
-        isOver = true;
-        inFlight -= 1;
-        permit.abandon();
-        request.onOver?.();
+        if (leave()) request.onOver?.();
       };
       return await fetchUpstream({ ways, permit, onOver }, request);
     },
     forward(req, res, request) {
       // One promise from here to the end: each further one that waits for another would cost a turn of its own.
       return new Promise((resolve, reject) => {
-        const permit = enter(isPipeliningTooMuch(req.socket), request.party);
-        let hasLeft = false;
-        const leave = () => {
-          if (hasLeft) return;
-          hasLeft = true;
-          inFlight -= 1;
-          permit.abandon();
-        };
+        const { permit, leave } = enter(isPipeliningTooMuch(req.socket), request.party);
         const settle: Settle = {
           finish(result) {
             leave();
@@ -111,6 +109,13 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
     },
     close: () => pool.destroy(),
   };
+}
+
+/** Of what is under way at once. */
+interface Place {
+  readonly permit: Permit;
+  /** Gives it back. @returns false where it was given back already: nothing happens then. */
+  leave(): boolean;
 }
 
 /** What is called first counts; a call after it does nothing. */
