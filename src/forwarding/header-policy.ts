@@ -4,6 +4,7 @@
  */
 import { isClaimOfClient, twinOf } from '../kernel/client-claims.ts';
 import { VIA } from '../kernel/via.ts';
+import { decideByName } from './decide-by-name.ts';
 
 /** Names and values in turn, as Node's `rawHeaders` and as undici takes them. */
 export type HeaderList = readonly string[];
@@ -86,29 +87,10 @@ function namedByConnection(headers: HeaderList): ReadonlySet<string> | undefined
   return named;
 }
 
-/** Names are chosen by clients: what is remembered of them is bounded. */
-const MAX_REMEMBERED_NAMES = 2_000;
-const MAX_REMEMBERED_CHARS = 64;
-
-/** What follows from a name alone is decided once: names are few and requests are many. */
-function remember<T extends string>(decide: (lowerName: string, name: string) => T): (name: string) => T {
-  const decided = new Map<string, T>();
-  return (name) => {
-    const known = decided.get(name);
-    if (known !== undefined) return known;
-    const verdict = decide(name.toLowerCase(), name);
-    if (name.length > MAX_REMEMBERED_CHARS) return verdict;
-    // Full of what one client made up it would help nobody any more: it starts anew.
-    if (decided.size >= MAX_REMEMBERED_NAMES) decided.clear();
-    decided.set(name, verdict);
-    return verdict;
-  };
-}
-
 /** The first half of the policy: a field that any of these names is not passed. */
 const REQUEST_STRIPS: readonly Predicate[] = [isHopByHop, isClientClaim];
 /** Empty for a field that is not passed, else its name as it came. */
-const passedName = remember((lowerName, name) =>
+const passedName = decideByName((lowerName, name) =>
   REQUEST_STRIPS.some((strips) => strips(lowerName)) ? '' : asPropertyName(name),
 );
 
@@ -224,7 +206,7 @@ const isUpstreamClaim: Predicate = (name) => UPSTREAM_CLAIMS.has(name) || name.s
 const isNoName: Predicate = (name) => !NAME_FORM.test(name);
 const RESPONSE_STRIPS: readonly Predicate[] = [isHopByHop, isUpstreamClaim, isOrderToProxies, isNoName];
 
-const responseVerdict = remember((name): ResponseVerdict => {
+const responseVerdict = decideByName((name): ResponseVerdict => {
   if (RESPONSE_STRIPS.some((strips) => strips(name))) return 'drop';
   if (name === 'location' || name === 'content-location') return 'location';
   if (name === 'content-length') return 'length';
