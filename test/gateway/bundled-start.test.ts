@@ -6,11 +6,27 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ensureBuilt } from '../support/built-gateway.ts';
 import { MEMORY_FLAGS } from '../support/memory-flags.ts';
 import { until } from '../support/until.ts';
 import { ROOT } from '../unit/project/files.ts';
+
+const ENVIRONMENT = { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s' };
+
+/** What they have given until now. */
+function textOf(...streams: readonly Readable[]): () => string {
+  let text = '';
+  for (const stream of streams) {
+    stream.on('data', (chunk) => {
+      text += String(chunk);
+    });
+  }
+  return () => text;
+}
+
+const addressIn = (log: string) => /"address":"([^"]+)"/.exec(log)?.[1]?.replace('0.0.0.0', '127.0.0.1');
 
 let folder: string;
 /** The text of each file of the bundle, by its name. */
@@ -31,17 +47,11 @@ describe('without any package beside it', () => {
   const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const child = spawn(process.execPath, [join(folder, 'dist/main.js'), ...args], {
       cwd: folder,
-      env: { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s', ...env },
+      env: { ...ENVIRONMENT, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk) => {
-        output += String(chunk);
-      });
-    }
     const ended = new Promise((resolve) => child.once('close', resolve));
-    return { child, ended, output: () => output };
+    return { child, ended, output: textOf(child.stdout, child.stderr) };
   };
 
   test.each([
@@ -52,7 +62,7 @@ describe('without any package beside it', () => {
   ])('it starts and ends with %s', async (_what, env) => {
     const { child, ended, output } = run([], env);
     await until(`ready:\n${output()}`, () => /"event":"ready"/.test(output()), 15_000);
-    const address = /"address":"([^"]+)"/.exec(output())?.[1]?.replace('0.0.0.0', '127.0.0.1');
+    const address = addressIn(output());
     expect((await fetch(`${address}/health/live`)).status).toBe(200);
     expect((await fetch(`${address}/delivery/api/v1/events`)).status).toBe(401);
     child.kill('SIGTERM');
@@ -71,7 +81,7 @@ describe('without any package beside it', () => {
     const { port } = collector.address() as AddressInfo;
     const { child, ended, output } = run([], { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
     await until(`ready:\n${output()}`, () => /"event":"ready"/.test(output()), 15_000);
-    const address = /"address":"([^"]+)"/.exec(output())?.[1]?.replace('0.0.0.0', '127.0.0.1');
+    const address = addressIn(output());
     expect((await fetch(`${address}/delivery/api/v1/events`)).status).toBe(401);
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
@@ -95,38 +105,31 @@ describe('without any package beside it', () => {
 test('in a terminal it writes lines for people, with the package for it beside it', async () => {
   const isTerminal = 'data:text/javascript,process.stdout.isTTY = true';
   const child = spawn(process.execPath, ['--import', isTerminal, join(ROOT, 'dist/main.js')], {
-    env: { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s' },
+    env: ENVIRONMENT,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += String(chunk);
-  });
+  const output = textOf(child.stdout);
   const ended = new Promise((resolve) => child.once('close', resolve));
-  await until(`ready:\n${output}`, () => /INFO.*ready/.test(output), 15_000);
+  await until(`ready:\n${output()}`, () => /INFO.*ready/.test(output()), 15_000);
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
-  expect(output).toMatch(/INFO.*stopped/);
+  expect(output()).toMatch(/INFO.*stopped/);
 });
 
 test('a terminal whose reader has stopped holds nothing up: not an answer, and not the end', async () => {
-  const env = { PATH: process.env.PATH, PORT: '0', MANAGEMENT_PORT: '0', SHUTDOWN_DELAY: '0s' };
   const command = `echo pid=$$; exec ${process.execPath} ${join(ROOT, 'dist/main.js')}`;
   // What script writes is read only until the gateway is ready.
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
-    env,
+    env: ENVIRONMENT,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += String(chunk);
-  });
-  await until(`ready:\n${output}`, () => /INFO.*ready.*http/.test(output), 15_000);
+  const output = textOf(child.stdout);
+  await until(`ready:\n${output()}`, () => /INFO.*ready.*http/.test(output()), 15_000);
   child.stdout.pause();
   child.stdout.removeAllListeners('data');
-  const pid = Number(/pid=(\d+)/.exec(output)?.[1]);
-  const address = /"address":"([^"]+)"/.exec(output)?.[1]?.replace('0.0.0.0', '127.0.0.1');
+  const pid = Number(/pid=(\d+)/.exec(output())?.[1]);
+  const address = addressIn(output());
   const long = 'x'.repeat(400);
   const hasEnded = () => {
     try {
