@@ -37,7 +37,7 @@ export interface GatewayClient {
   stream(options?: { readonly query?: Readonly<Record<string, string>> }): GatewayStream;
   /** Hears what happens to the session, in whatever tab it happens. @returns what takes the listener off again. */
   on<Name extends keyof SessionEventMap>(name: Name, listener: (value: SessionEventMap[Name]) => void): () => void;
-  /** Ends connections and listening, not the session. The page's end does the same. */
+  /** Ends connections and listening for good, not the session. The page's end does the same. */
   close(): void;
 }
 

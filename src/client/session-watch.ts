@@ -32,6 +32,7 @@ export interface SessionWatch {
   verify(reason?: string): Promise<boolean | undefined>;
   /** Begins to watch, where there is something to watch and somebody to tell. */
   follow(): void;
+  /** For good. */
   close(): void;
 }
 
@@ -59,10 +60,12 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   let lastAnswerAt = 0;
   let channel: InstanceType<typeof BroadcastChannel> | undefined;
   let watching: AbortController | undefined;
+  /** Put aside or closed: an answer still under way opens nothing any more. */
+  let isAside = false;
   const stopPageEvents: (() => void)[] = [];
 
   const open = () => {
-    if (channel || !scope.BroadcastChannel) return channel;
+    if (channel || isAside || !scope.BroadcastChannel) return channel;
     channel = new scope.BroadcastChannel(name);
     channel.onmessage = ({ data }: { data: unknown }) => hear(data as News);
     return channel;
@@ -98,6 +101,10 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   const rest = () => {
     watching?.abort();
     watching = undefined;
+  };
+  const putAside = () => {
+    isAside = true;
+    rest();
   };
 
   const signedIn = (answer: SessionAnswer, isNew = false) => {
@@ -153,7 +160,7 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
   };
 
   const follow = () => {
-    if (!emitter.isHeard) return;
+    if (isAside || !emitter.isHeard) return;
     open();
     if (state === 'unknown') return;
     if (stopPageEvents.length === 0) {
@@ -163,8 +170,9 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
           if (isStale && scope.document?.visibilityState === 'visible') void verify();
         }),
         // A page put aside for the back button must not keep the lock, and must not show what has ended meanwhile.
-        onPageEvent(scope, 'pagehide', rest),
+        onPageEvent(scope, 'pagehide', putAside),
         onPageEvent(scope, 'pageshow', () => {
+          isAside = false;
           follow();
           void verify();
         }),
@@ -185,7 +193,7 @@ export function createSessionWatch({ origin, emitter, ask }: SessionWatchParts):
     verify,
     follow,
     close() {
-      rest();
+      putAside();
       for (const stop of stopPageEvents.splice(0)) stop();
       channel?.close();
       channel = undefined;

@@ -1,4 +1,5 @@
 // What the browser client makes of the event connection and of the stream, against a server that says what the test wants.
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createGatewayClient, type GatewayClient, type GatewayError } from '../../../src/client/client.ts';
 import { installPage } from '../../support/page-globals.ts';
@@ -175,6 +176,32 @@ describe('a page that comes back', () => {
       await connected(1, 4);
       expect(heard).toEqual(['signedIn']);
     }));
+
+  test.each<[string, (client: GatewayClient, tell: (type: string) => void) => void]>([
+    ['put aside', (_client, tell) => tell('pagehide')],
+    ['closed', (client) => client.close()],
+  ])('opens nothing while it is %s, when an answer comes that was still under way', (_how, end) =>
+    withPageEvents(async (tell) => {
+      const held: (() => void)[] = [];
+      let asked = 0;
+      bff.answer = (req, res) => {
+        // The first is that of the login, the second that of the connection that has opened.
+        if (req.url !== '/bff/session?slide=false' || ++asked === 1) return false;
+        held.push(
+          () => void res.writeHead(200, { 'Content-Type': 'application/json' }).end('{"user":{},"session":{}}'),
+        );
+        return true;
+      };
+      const { client } = openTab();
+      await login(client);
+      await until('asked', () => held.length === 1, within);
+      end(client, tell);
+      await until('let go', () => bff.events.size === 0, within);
+      held[0]?.();
+      await delay(200);
+      expect(bff.requests.filter((line) => line === 'GET /bff/events')).toHaveLength(1);
+    }),
+  );
 
   test('asks anew when it is looked at after a while, also where nobody had been logged in', () =>
     withPageEvents(async (tell) => {
