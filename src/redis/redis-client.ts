@@ -8,6 +8,7 @@ import type { Secret } from '../kernel/secret.ts';
 import type { Logger } from '../observability/logger.ts';
 import { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 import { SCRIPTS, type ScriptCommands } from './redis-scripts.ts';
+import { writeOnceATurn } from './write-once-a-turn.ts';
 
 /** The longest one command may take before it counts as failed; a paused Redis sends no RST. */
 const COMMAND_TIMEOUT_MS = 2_000;
@@ -58,7 +59,13 @@ function open(url: Secret, log: Logger, extra: Extra): RedisConnection {
     down = false;
   });
   reopenUntilDisconnected(connection);
+  if (connection instanceof Redis) bundleWrites(connection);
+  else connection.on('+node', bundleWrites);
   return connection as RedisConnection;
+}
+
+function bundleWrites(node: Redis): void {
+  node.on('connect', () => writeOnceATurn(node.stream));
 }
 
 /**

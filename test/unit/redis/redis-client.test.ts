@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
 import { Secret } from '../../../src/kernel/secret.ts';
 import {
   createRedisConnection,
@@ -10,6 +12,7 @@ import {
 import { createRecordedLog } from '../../support/recorded-log.ts';
 import { connectTo } from '../../support/redis-connection.ts';
 import { startRedis, type TestRedis, type TestRedisOptions } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 
 const servers: TestRedis[] = [];
 const connections: RedisConnection[] = [];
@@ -45,6 +48,25 @@ describe('the connection', () => {
     await connection.set('key', 'value');
     await server.client.select(2);
     expect(await server.client.get('key')).toBe('value');
+  });
+
+  test('sends the commands of one turn in one write, also after it was opened again', async () => {
+    const server = await start();
+    const connection = open(server.url) as Redis;
+    for (const time of ['first', 'second']) {
+      expect(await whenReady(connection, 5_000)).toBe(true);
+      await until('nothing is under way', () => connection.stream.writableCorked === 0, 5_000);
+      const socket = connection.stream as Socket;
+      const before = socket.bytesWritten;
+      const replies = [connection.set('key', time), connection.get('key')];
+      const written = () => socket.bytesWritten - socket.writableLength;
+      expect([socket.writableCorked, written()]).toEqual([1, before]);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(socket.writableCorked).toBe(0);
+      expect(await Promise.all(replies)).toEqual(['OK', time]);
+      connection.disconnect(true);
+      await until('it is away', () => connection.status !== 'ready', 5_000);
+    }
   });
 
   test('opens again where the client ended it by itself, and not once it was disconnected', async () => {
