@@ -16,23 +16,14 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
  * not here fails the build.
  */
 const PARTS: Readonly<Record<string, string>> = {
-  // Its index adds the methods of its API to the dispatchers; `request` is the one that is called.
-  undici: `
-    import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
-    import request from 'undici/lib/api/api-request.js';
-    Object.assign(Dispatcher.prototype, { request });
-    export { default as Pool } from 'undici/lib/dispatcher/pool.js';
-    export { default as errors } from 'undici/lib/core/errors.js';`,
   'rate-limiter-flexible': ['RateLimiterMemory', 'RateLimiterRedis', 'RateLimiterRes']
     .map((name) => `export { default as ${name} } from 'rate-limiter-flexible/lib/${name}.js';`)
     .join('\n'),
 };
 
-/** Large tables and programs that nothing reaches here (legacy encodings, parsers for machines without SIMD): left where they are, found when asked for. */
+/** Large tables that nothing reaches here (legacy encodings): left where they are, found when asked for. */
 const LEFT: readonly (readonly [filter: RegExp, folder: string])[] = [
   [/^\.\/tables\/.*\.json$/, 'iconv-lite/encodings/'],
-  [/^\.\.\/llhttp\/llhttp-wasm\.js$/, 'undici/lib/dispatcher/'],
-  [/^\.\.\/milo\/(?:no-)?simd\.js$/, 'undici/lib/dispatcher/'],
 ];
 
 /** What CommonJS packages expect to find. */

@@ -2,8 +2,14 @@
  * The three documented auth calls (`/kms/api/v1/auth/token`, `…/refresh`, `…/validate`), each one request without
  * retry, on connections of their own, so that data calls cannot starve them. It stores nothing.
  */
-import { errors, Pool } from 'undici';
 import * as z from 'zod';
+import { ExchangeFault } from '../http-client/exchange-fault.ts';
+import {
+  type ClientRequest,
+  createHttpClient,
+  type ExchangeHandle,
+  type HttpClient,
+} from '../http-client/http-client.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Secret } from '../kernel/secret.ts';
 import { VIA } from '../kernel/via.ts';
@@ -40,11 +46,13 @@ export interface FinveraClient {
   login(email: string, password: string, context: CallContext): Promise<LoginOutcome>;
   refresh(refreshToken: Secret, context: CallContext): Promise<RefreshOutcome>;
   validate(accessToken: Secret, context: CallContext): Promise<ValidateOutcome>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_AUTH_CONNECTIONS = 64;
+/** Below common servers' own 5 s: a refresh that meets a closing connection is lost. */
+const KEEP_ALIVE_MS = 4_000;
 const AUTH = '/kms/api/v1/auth';
 const REJECTIONS: readonly number[] = [400, 401, 403, 422];
 
@@ -76,7 +84,8 @@ type Answer =
 interface Call {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn. */
+  readonly fields: readonly string[];
   readonly body?: string;
 }
 
@@ -89,12 +98,11 @@ export function createFinveraClient({
 }: FinveraClientOptions): FinveraClient {
   const base = new URL(url);
   const basePath = base.pathname === '/' ? '' : base.pathname.replace(/\/$/, '');
-  const pool = new Pool(base.origin, {
-    connections: MAX_AUTH_CONNECTIONS,
-    pipelining: 1,
-    connect: { timeout: connectTimeoutMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const client = createHttpClient({
+    url: base,
+    connectTimeoutMs,
+    maxConnections: MAX_AUTH_CONNECTIONS,
+    keepAliveMs: KEEP_ALIVE_MS,
   });
 
   const send = async (call: Call, context: CallContext): Promise<Answer> => {
@@ -107,77 +115,117 @@ export function createFinveraClient({
   };
 
   const exchange = async (call: Call, { requestId, clientIp, traceparent }: CallContext): Promise<Answer> => {
-    const signal = AbortSignal.timeout(authTimeoutMs);
-    let answered = false;
-    try {
-      const response = await pool.request({
-        method: call.method,
-        path: basePath + call.path,
-        headers: {
-          accept: 'application/json',
-          via: VIA,
-          ...call.headers,
-          ...(requestId ? { 'x-request-id': requestId } : {}),
-          ...(clientIp ? { 'x-forwarded-for': clientIp } : {}),
-          ...(traceparent ? { traceparent } : {}),
-        },
-        body: call.body ?? null,
-        signal,
-      });
-      answered = true;
-      const { text, whole } = await readBounded(response.body);
-      const setCookie = response.headers['set-cookie'] ?? [];
-      const retryAfter = response.headers['retry-after'];
-      const receivedAt = clock.now();
-      return {
-        kind: 'answer',
-        status: response.statusCode,
-        retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, receivedAt),
-        setCookies: Array.isArray(setCookie) ? setCookie : [setCookie],
-        body: whole ? parseJson(text) : undefined,
-        whole,
-        late: !whole && signal.aborted,
-        receivedAt,
-      };
-    } catch (cause) {
-      const connected = answered || !isConnectFailure(cause);
-      if (signal.aborted || cause instanceof errors.ConnectTimeoutError) return { kind: 'timeout', connected };
-      return { kind: 'broken', connected, cause };
-    }
+    const fields = ['Accept', 'application/json', 'Via', VIA, ...call.fields];
+    if (requestId) fields.push('X-Request-Id', requestId);
+    if (clientIp) fields.push('X-Forwarded-For', clientIp);
+    if (traceparent) fields.push('traceparent', traceparent);
+    const { method, body } = call;
+    const request = { method, path: basePath + call.path, fields, body: body === undefined ? body : Buffer.from(body) };
+    const raw = await askOnce(client, request, authTimeoutMs);
+    if (raw.kind !== 'answer') return raw;
+    const receivedAt = clock.now();
+    const [retryAfter] = valuesOf(raw.fields, 'retry-after');
+    return {
+      kind: 'answer',
+      status: raw.status,
+      retryAfterMs: parseRetryAfter(retryAfter, receivedAt),
+      setCookies: valuesOf(raw.fields, 'set-cookie'),
+      body: raw.whole ? parseJson(raw.text) : undefined,
+      whole: raw.whole,
+      late: raw.late,
+      receivedAt,
+    };
   };
 
   return {
     async login(email, password, context) {
       const body = JSON.stringify({ email, password });
-      const headers = { 'content-type': 'application/json' };
-      return readLogin(await send({ method: 'POST', path: `${AUTH}/token`, headers, body }, context));
+      const fields = ['Content-Type', 'application/json'];
+      return readLogin(await send({ method: 'POST', path: `${AUTH}/token`, fields, body }, context));
     },
     async refresh(refreshToken, context) {
-      const headers = { cookie: `DT_REFRESH_TOKEN=${refreshToken.reveal()}` };
-      return readRefresh(await send({ method: 'POST', path: `${AUTH}/refresh`, headers }, context));
+      const fields = ['Cookie', `DT_REFRESH_TOKEN=${refreshToken.reveal()}`];
+      return readRefresh(await send({ method: 'POST', path: `${AUTH}/refresh`, fields }, context));
     },
     async validate(accessToken, context) {
-      const headers = { authorization: `Bearer ${accessToken.reveal()}` };
-      return readValidate(await send({ method: 'GET', path: `${AUTH}/validate`, headers }, context));
+      const fields = ['Authorization', `Bearer ${accessToken.reveal()}`];
+      return readValidate(await send({ method: 'GET', path: `${AUTH}/validate`, fields }, context));
     },
-    close: () => pool.destroy(),
+    close: () => client.close(),
   };
 }
 
-/** Reads at most 64 KiB; a body that is cut off or late is told apart from a whole one (RFC 9112 §8). */
-async function readBounded(body: AsyncIterable<Buffer>): Promise<{ text: string; whole: boolean }> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body) {
-      bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) return { text: '', whole: false };
-      chunks.push(chunk);
+type RawAnswer =
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      readonly fields: readonly string[];
+      readonly text: string;
+      readonly whole: boolean;
+      readonly late: boolean;
     }
-  } catch {
-    return { text: '', whole: false };
-  }
-  return { text: Buffer.concat(chunks).toString('utf8'), whole: true };
+  | (Answer & { readonly kind: 'timeout' | 'broken' });
+
+/**
+ * One exchange, of whose body at most 64 KiB are read; one that is cut off or late is told apart from a whole one
+ * (RFC 9112 §8). Never rejects.
+ */
+function askOnce(client: HttpClient, request: ClientRequest, timeoutMs: number): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    let connected = false;
+    let status = 0;
+    let fields: readonly string[] = [];
+    let bytes = 0;
+    const chunks: Buffer[] = [];
+    const finish = (result: RawAnswer) => {
+      clearTimeout(timer);
+      resolve(result);
+    };
+    const answer = (whole: boolean, late: boolean) => {
+      const text = whole ? Buffer.concat(chunks).toString('utf8') : '';
+      finish({ kind: 'answer', status, fields, text, whole, late });
+    };
+    const timer = setTimeout(() => {
+      handle?.abort();
+      if (status === 0) finish({ kind: 'timeout', connected });
+      else answer(false, true);
+    }, timeoutMs);
+    let handle: ExchangeHandle | undefined;
+    try {
+      handle = client.send(request, {
+        onStart() {
+          connected = true;
+        },
+        onSent: () => undefined,
+        onHead(code, list) {
+          status = code;
+          fields = list;
+        },
+        onBody(chunk) {
+          bytes += chunk.length;
+          if (bytes <= MAX_ANSWER_BYTES) chunks.push(Buffer.from(chunk));
+          else {
+            handle?.abort();
+            answer(false, false);
+          }
+        },
+        onEnd: () => answer(true, false),
+        onFailure(cause) {
+          if (status !== 0) return answer(false, false);
+          if (cause instanceof ExchangeFault && cause.kind === 'connect_timeout')
+            finish({ kind: 'timeout', connected });
+          else finish({ kind: 'broken', connected, cause });
+        },
+      });
+    } catch (cause) {
+      finish({ kind: 'broken', connected, cause });
+    }
+  });
+}
+
+/** In their order, whatever the case of the name. @param name in lower case */
+function valuesOf(fields: readonly string[], name: string): string[] {
+  return fields.flatMap((field, i) => (i % 2 === 0 && field.toLowerCase() === name ? [fields[i + 1] as string] : []));
 }
 
 function parseJson(text: string): unknown {
@@ -188,32 +236,15 @@ function parseJson(text: string): unknown {
   }
 }
 
-const CONNECT_FAILURES = [
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-];
-
-/** True where no connection came about, so that Finvera cannot have acted on the request. */
-function isConnectFailure(cause: unknown): boolean {
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  return (
-    typeof code === 'string' &&
-    (CONNECT_FAILURES.includes(code) || code.startsWith('CERT_') || code.startsWith('ERR_TLS'))
-  );
-}
-
-const isParserFailure = (cause: unknown): boolean => cause instanceof errors.HTTPParserError;
+const isNoHttp = (cause: unknown): boolean =>
+  cause instanceof ExchangeFault && (cause.kind === 'malformed' || cause.kind === 'head_too_large');
 
 /** What is neither a success nor a rejection; the same for all three calls. */
 function readFailure(answer: Answer): Failure {
   if (answer.kind === 'timeout') return { kind: 'timeout' };
   if (answer.kind === 'refused') return { kind: 'unavailable', retryAfterMs: answer.retryAfterMs };
   if (answer.kind === 'broken') {
-    return { kind: isParserFailure(answer.cause) ? 'invalid' : 'unavailable', cause: answer.cause };
+    return { kind: isNoHttp(answer.cause) ? 'invalid' : 'unavailable', cause: answer.cause };
   }
   const retry = answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
   if (answer.status === 429) return { kind: 'rate_limited', ...retry };

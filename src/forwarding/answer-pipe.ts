@@ -108,7 +108,7 @@ export function createAnswerPipe(exchange: Exchange, bearer: string | undefined)
         res.end(chunk.toString('latin1'), 'latin1');
         return;
       }
-      if (res.write(chunk)) return;
+      if (res.write(Buffer.from(chunk))) return;
       if (!attempt) return;
       pace ??= createReaderPace(res, request.target.bodyTimeoutMs, attempt, onStalled);
       pace.hold();

@@ -6,7 +6,7 @@ import { isClaimOfClient, twinOf } from '../kernel/client-claims.ts';
 import { VIA } from '../kernel/via.ts';
 import { decideByName } from './decide-by-name.ts';
 
-/** Names and values in turn, as Node's `rawHeaders` and as undici takes them. */
+/** Names and values in turn, as in Node's `rawHeaders`. */
 export type HeaderList = readonly string[];
 
 export interface RequestContext {
@@ -90,12 +90,7 @@ function namedByConnection(headers: HeaderList): ReadonlySet<string> | undefined
 /** The first half of the policy: a field that any of these names is not passed. */
 const REQUEST_STRIPS: readonly Predicate[] = [isHopByHop, isClientClaim];
 /** Empty for a field that is not passed, else its name as it came. */
-const passedName = decideByName((lowerName, name) =>
-  REQUEST_STRIPS.some((strips) => strips(lowerName)) ? '' : asPropertyName(name),
-);
-
-/** The same text as the engine keeps it for names of properties: undici looks each one up in a table of those it knows. */
-const asPropertyName = (name: string): string => Object.keys({ [name]: true })[0] as string;
+const passedName = decideByName((lowerName, name) => (REQUEST_STRIPS.some((strips) => strips(lowerName)) ? '' : name));
 
 type RequestAddition = (headers: string[], context: RequestContext) => void;
 

@@ -3,7 +3,7 @@
  * it is handed a target and a bearer, and asks its caller once when the upstream answers 401.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Pool } from 'undici';
+import { createHttpClient } from '../http-client/http-client.ts';
 import { GatewayError, overload } from '../kernel/errors.ts';
 import { isSafeMethod } from '../kernel/safe-method.ts';
 import { createAnswerPipe, type Exchange } from './answer-pipe.ts';
@@ -34,7 +34,7 @@ export interface HttpForwarder {
   fetch(request: FetchRequest): Promise<FetchedAnswer>;
   /** How the connections to the upstream are used at this moment. */
   connections(): { readonly open: number; readonly busy: number; readonly waiting: number };
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** Idle connections end before common servers' own 5 s limit, so that few requests meet a closing one. */
@@ -47,17 +47,14 @@ const DEFAULT_MAX_IN_FLIGHT = 4_096;
 export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
   const { url, connectTimeoutMs, breaker, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
   const upstream = new URL(url);
-  const pool = new Pool(upstream.origin, {
-    connections: MAX_CONNECTIONS,
-    // One request at a time: nothing waits behind a slow answer, and none is to be sent again because of another.
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: connectTimeoutMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const client = createHttpClient({
+    url: upstream,
+    connectTimeoutMs,
+    maxConnections: MAX_CONNECTIONS,
+    keepAliveMs: KEEP_ALIVE_MS,
   });
   const basePath = upstream.pathname.replace(/\/$/, '');
-  const ways: UpstreamWays = { dispatcher: pool, basePath, deadlines: createDeadlines() };
+  const ways: UpstreamWays = { client, basePath, deadlines: createDeadlines() };
   let inFlight = 0;
   const enter = (isTooMany: boolean, party?: string): Place => {
     if (inFlight >= maxInFlight || isTooMany) throw overload();
@@ -105,11 +102,8 @@ export function createHttpForwarder(options: ForwarderOptions): HttpForwarder {
         }
       });
     },
-    connections() {
-      const { connected, running, queued } = pool.stats;
-      return { open: connected, busy: running, waiting: queued };
-    },
-    close: () => pool.destroy(),
+    connections: () => client.counts(),
+    close: () => client.close(),
   };
 }
 
@@ -193,7 +187,7 @@ function forwardOnce(
           method: target.method,
           path: target.path,
           headers: requestHeaders(req.rawHeaders, bearer === context.bearer ? context : { ...context, bearer }),
-          body: again ? (body?.replay() ?? null) : (body?.stream ?? null),
+          body: again ? body?.replay() : body?.stream,
           headersTimeoutMs: target.headersTimeoutMs,
           bodyTimeoutMs: target.bodyTimeoutMs,
         },

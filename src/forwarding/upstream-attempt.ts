@@ -1,10 +1,9 @@
 /**
- * One request to the upstream and its answer, with the gateway's own timers: undici's headers timer runs during a
- * back-pressured upload and none of its timers runs while paused. It decides nothing: its owner says what becomes of
- * the answer.
+ * One request to the upstream and its answer, with its time limits: none runs while an upload is held back, or while the
+ * answer is paused. It decides nothing: its owner says what becomes of the answer.
  */
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
+import type { ExchangeHandle, ExchangeListener, HttpClient } from '../http-client/http-client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { NOWHERE } from '../kernel/place-list.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
@@ -15,7 +14,7 @@ export interface UpstreamRequest {
   /** Path and query, below the base path. */
   readonly path: string;
   readonly headers: HeaderList;
-  readonly body: Readable | Buffer | null;
+  readonly body: Readable | Buffer | undefined;
   /** From the last byte of the request to the head of the answer; also the longest wait for a free connection. */
   readonly headersTimeoutMs: number;
   /** Between two chunks of the answer, while it is not paused. */
@@ -26,6 +25,7 @@ export interface UpstreamRequest {
 export interface AttemptListener {
   /** The final status and the headers as they came. */
   onHead(status: number, headers: HeaderList): void;
+  /** @param chunk belongs to the listener during the call only: what follows is written over it. */
   onChunk(chunk: Buffer): void;
   onEnd(): void;
   onFailure(cause: unknown): void;
@@ -39,43 +39,36 @@ export interface UpstreamAttempt {
 }
 
 export interface UpstreamWays {
-  readonly dispatcher: Dispatcher;
+  readonly client: HttpClient;
   /** Without a slash at its end; empty where there is none. */
   readonly basePath: string;
   readonly deadlines: Deadlines;
 }
 
 export function sendUpstream(
-  { dispatcher, basePath, deadlines }: UpstreamWays,
+  { client, basePath, deadlines }: UpstreamWays,
   request: UpstreamRequest,
   listener: AttemptListener,
 ): UpstreamAttempt {
   const attempt = new Attempt(deadlines, request, listener);
+  const { method, path, headers, body } = request;
   try {
-    dispatcher.dispatch(
-      {
-        method: request.method as Dispatcher.HttpMethod,
-        path: basePath + request.path,
-        headers: request.headers as string[],
-        body: request.body,
-      },
-      attempt,
-    );
+    attempt.handle = client.send({ method, path: basePath + path, fields: headers, body }, attempt);
   } catch (cause) {
-    // undici throws at once for what it will not send, such as a header value that is not valid.
+    // What cannot be sent, such as a header value that is not valid, is told as everything else is: later.
     queueMicrotask(() => attempt.fail(cause));
   }
   return attempt;
 }
 
-/** undici's handler, the owner's handle and the deadline in one object: there is one for every request. */
-class Attempt implements UpstreamAttempt, Deadline, Dispatcher.DispatchHandler {
+/** The client's listener, the owner's handle and the deadline in one object: there is one for every request. */
+class Attempt implements UpstreamAttempt, Deadline, ExchangeListener {
   dueAt = 0;
   place = NOWHERE;
+  handle: ExchangeHandle | undefined;
   readonly #deadlines: Deadlines;
   readonly #request: UpstreamRequest;
   readonly #listener: AttemptListener;
-  #controller: Dispatcher.DispatchController | undefined;
   #isOver = false;
 
   constructor(deadlines: Deadlines, request: UpstreamRequest, listener: AttemptListener) {
@@ -91,62 +84,52 @@ class Attempt implements UpstreamAttempt, Deadline, Dispatcher.DispatchHandler {
 
   fail(cause: unknown): void {
     if (!this.#close()) return;
-    this.#abort();
+    this.handle?.abort();
     this.#listener.onFailure(cause);
   }
 
   pause(): void {
-    this.#controller?.pause();
+    this.handle?.pause();
     this.#deadlines.clear(this);
   }
 
   resume(): void {
     if (this.#isOver) return;
     this.#deadlines.set(this, this.#request.bodyTimeoutMs);
-    this.#controller?.resume();
+    this.handle?.resume();
   }
 
   cancel(): void {
-    if (this.#close()) this.#abort();
+    if (this.#close()) this.handle?.abort();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#isOver) {
-      this.#abort();
-      return;
-    }
+  onStart(): void {
     // Until the body is sent, its own idle timer watches.
     const { body } = this.#request;
     if (body && !Buffer.isBuffer(body)) this.#deadlines.clear(this);
   }
 
-  onRequestSent(): void {
+  onSent(): void {
     if (!this.#isOver) this.#deadlines.set(this, this.#request.headersTimeoutMs);
   }
 
-  onResponseStart({ rawHeaders }: Dispatcher.DispatchController, status: number): void {
-    if (this.#isOver || status < 200) return; // 1xx concern this hop only
-    const headers = decodeHeaders(rawHeaders);
-    if (status > 599 || isCodedOtherwise(headers)) {
-      this.fail(new GatewayError('upstream_invalid'));
-      return;
-    }
+  onHead(status: number, headers: HeaderList): void {
+    if (this.#isOver) return;
     this.#deadlines.set(this, this.#request.bodyTimeoutMs);
     this.#listener.onHead(status, headers);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody(bytes: Buffer): void {
     if (this.#isOver) return;
     this.#deadlines.set(this, this.#request.bodyTimeoutMs);
-    this.#listener.onChunk(chunk);
+    this.#listener.onChunk(bytes);
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     if (this.#close()) this.#listener.onEnd();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+  onFailure(cause: unknown): void {
     if (this.#close()) this.#listener.onFailure(cause);
   }
 
@@ -156,30 +139,4 @@ class Attempt implements UpstreamAttempt, Deadline, Dispatcher.DispatchHandler {
     this.#deadlines.clear(this);
     return true;
   }
-
-  #abort(): void {
-    const controller = this.#controller;
-    if (controller && !controller.aborted) controller.abort(new Error('the exchange is over'));
-  }
-}
-
-/**
- * True for any transfer coding but one `chunked`: it is dropped with its field, and what is left of the body would be
- * passed as something it is not (RFC 9112 §6.1).
- */
-function isCodedOtherwise(headers: HeaderList): boolean {
-  let codings = 0;
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue;
-    codings += 1;
-    if (codings > 1 || (headers[i + 1] as string).trim().toLowerCase() !== 'chunked') return true;
-  }
-  return false;
-}
-
-/** Header bytes are Latin-1 (RFC 9110 §5.5): every byte survives the way through. */
-function decodeHeaders(raw: Dispatcher.DispatchController['rawHeaders']): HeaderList {
-  if (!Array.isArray(raw)) return [];
-  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
 }

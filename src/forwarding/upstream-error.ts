@@ -1,17 +1,14 @@
-/** Turns what undici throws into the gateway's errors. Pure. */
-import { errors } from 'undici';
+/** Turns what the HTTP client reports into the gateway's errors. Pure. */
+import { ExchangeFault } from '../http-client/exchange-fault.ts';
 import { GatewayError } from '../kernel/errors.ts';
 
 /** Refused or reset is 502, no HTTP is 502, not in time is 504 (RFC 9110 §15.6.3–5). An own error passes as it is. */
 export function toGatewayError(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
-  if (cause instanceof errors.ConnectTimeoutError || codeOf(cause) === 'ETIMEDOUT') {
+  const kind = cause instanceof ExchangeFault ? cause.kind : 'broken';
+  if (kind === 'connect_timeout' || codeOf(cause) === 'ETIMEDOUT')
     return new GatewayError('upstream_timeout', { cause });
-  }
-  const isNoHttp =
-    cause instanceof errors.HTTPParserError ||
-    cause instanceof errors.HeadersOverflowError ||
-    cause instanceof errors.ResponseContentLengthMismatchError;
+  const isNoHttp = kind === 'malformed' || kind === 'head_too_large';
   return new GatewayError(isNoHttp ? 'upstream_invalid' : 'upstream_refused', { cause });
 }
 

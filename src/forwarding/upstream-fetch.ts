@@ -80,7 +80,7 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
           method: 'GET',
           path: request.path,
           headers: request.headersWith(bearer),
-          body: null,
+          body: undefined,
           headersTimeoutMs: request.headersTimeoutMs,
           bodyTimeoutMs: request.bodyTimeoutMs,
         },
@@ -123,7 +123,10 @@ export function fetchUpstream(parts: FetchParts, request: FetchRequest): Promise
               },
             );
           },
-          onChunk: (chunk) => tell((each) => each.onChunk(chunk)),
+          onChunk(chunk) {
+            const own = Buffer.from(chunk);
+            tell((each) => each.onChunk(own));
+          },
           onEnd() {
             onOver();
             tell((each) => each.onEnd());

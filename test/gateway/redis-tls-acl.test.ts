@@ -1,10 +1,8 @@
 // Redis as production has it: TLS with a private CA, and a user that may do no more than the gateway needs.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { json } from '../support/http-client.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { closeGateways, startGateway } from '../support/test-gateway.ts';
@@ -64,18 +62,9 @@ test('answers 503, never 401, where the password is wrong', async () => {
 });
 
 test('speaks TLS to Redis and refuses a certificate that nobody vouches for', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'finvera-tls-'));
-  const file = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => {
-    const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(stderr);
-  };
-  openssl(
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1'],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', file('key.pem'), '-out', file('cert.pem')],
-  );
+  const { certFile, keyFile, remove } = makeCertificate();
   const tls = await startRedis({
-    tls: { cert: file('cert.pem'), key: file('key.pem'), ca: file('cert.pem') },
+    tls: { cert: certFile, key: keyFile, ca: certFile },
   });
   try {
     const gateway = await startGateway(simulator, { env: { REDIS_URL: `rediss://127.0.0.1:${tls.tlsPort}` } });
@@ -92,12 +81,12 @@ test('speaks TLS to Redis and refuses a certificate that nobody vouches for', as
       console.log(await whenReady(redis, 5000) ? await redis.ping() : 'not ready');
       redis.disconnect();`;
     const trusted = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
-      env: { ...process.env, NODE_OPTIONS: '', NODE_EXTRA_CA_CERTS: file('cert.pem') },
+      env: { ...process.env, NODE_OPTIONS: '', NODE_EXTRA_CA_CERTS: certFile },
       encoding: 'utf8',
     });
     expect(trusted.stdout.trim()).toBe('PONG');
   } finally {
     await tls.close();
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
 });

@@ -141,7 +141,7 @@ describe('Proxy-Status', () => {
     ['EAI_AGAIN', 'upstream_refused', 'dns_error'],
     ['EHOSTUNREACH', 'upstream_refused', 'destination_ip_unroutable'],
     ['ECONNRESET', 'upstream_refused', 'connection_terminated'],
-    ['UND_ERR_CONNECT_TIMEOUT', 'upstream_timeout', 'connection_timeout'],
+    ['connect_timeout', 'upstream_timeout', 'connection_timeout'],
     ['ETIMEDOUT', 'upstream_timeout', 'connection_timeout'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'upstream_refused', 'tls_certificate_error'],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'upstream_refused', 'tls_certificate_error'],

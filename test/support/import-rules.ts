@@ -16,6 +16,7 @@ const BASE = ['kernel', 'config', 'observability'];
 const COMPOSED = [
   ...BASE,
   'lifecycle',
+  'http-client',
   'redis',
   'finvera',
   'forwarding',
@@ -32,12 +33,13 @@ const COMPOSED = [
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   client: [],
+  'http-client': [],
   config: KERNEL,
   observability: ['kernel', 'config'],
   lifecycle: ['kernel', 'config'],
   redis: BASE,
-  finvera: BASE,
-  forwarding: BASE,
+  finvera: [...BASE, 'http-client'],
+  forwarding: [...BASE, 'http-client'],
   frontend: BASE,
   session: [...BASE, 'redis'],
   cache: [...BASE, 'redis'],

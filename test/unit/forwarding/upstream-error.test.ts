@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { errors } from 'undici';
 import { codeOf, toGatewayError } from '../../../src/forwarding/upstream-error.ts';
+import { ExchangeFault } from '../../../src/http-client/exchange-fault.ts';
 import { GatewayError } from '../../../src/kernel/errors.ts';
 
 const withCode = (code: string) => Object.assign(new Error('failed'), { code });
@@ -9,12 +9,17 @@ describe('toGatewayError', () => {
   test.each([
     ['a refused connection', withCode('ECONNREFUSED'), 'upstream_refused'],
     ['a reset', withCode('ECONNRESET'), 'upstream_refused'],
-    ['a closed socket', new errors.SocketError('other side closed'), 'upstream_refused'],
-    ['a connection that takes too long', new errors.ConnectTimeoutError(), 'upstream_timeout'],
+    ['a connection that broke', new ExchangeFault('broken', 'closed'), 'upstream_refused'],
+    ['one that did not come about', new ExchangeFault('not_connected', 'refused'), 'upstream_refused'],
+    ['one that takes too long', new ExchangeFault('connect_timeout', 'late'), 'upstream_timeout'],
     ['a time-out of the system', withCode('ETIMEDOUT'), 'upstream_timeout'],
-    ['what is no HTTP', new errors.HTTPParserError('bad'), 'upstream_invalid'],
-    ['headers without end', new errors.HeadersOverflowError(), 'upstream_invalid'],
-    ['a body of another length', new errors.ResponseContentLengthMismatchError(), 'upstream_invalid'],
+    [
+      'a time-out of the system, on the way',
+      new ExchangeFault('broken', 'late', withCode('ETIMEDOUT')),
+      'upstream_timeout',
+    ],
+    ['what is no HTTP', new ExchangeFault('malformed', 'bad'), 'upstream_invalid'],
+    ['headers without end', new ExchangeFault('head_too_large', 'long'), 'upstream_invalid'],
     ['what is no error', 'text', 'upstream_refused'],
     ['nothing', undefined, 'upstream_refused'],
   ])('makes of %s: %s', (_, cause, kind) => {
