@@ -6,9 +6,13 @@ import { Cluster, Redis } from 'ioredis';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Secret } from '../kernel/secret.ts';
 import type { Logger } from '../observability/logger.ts';
+import { makeStringsFast } from './fast-strings.ts';
 import { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 import { SCRIPTS, type ScriptCommands } from './redis-scripts.ts';
 import { writeOnceATurn } from './write-once-a-turn.ts';
+
+// Once, now that ioredis is loaded.
+makeStringsFast();
 
 /** The longest one command may take before it counts as failed; a paused Redis sends no RST. */
 const COMMAND_TIMEOUT_MS = 2_000;
